@@ -1,0 +1,73 @@
+//! What the programs in the chip (boot ROM, RAM loader, firmware) share: memories, fuses, registers, lines.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bl702_protocol::time::Nanos;
+
+use crate::event::{Event, TimedEvent};
+use crate::flash::Flash;
+use crate::line::{LineRx, LineTx};
+use crate::otp::Otp;
+use crate::profile::Profile;
+use crate::ram::Ram;
+
+/// Everything in the chip but the program that runs.
+#[derive(Debug)]
+pub(crate) struct Chip {
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) flash: Flash,
+    pub(crate) otp: Otp,
+    pub(crate) ram: Ram,
+    /// Peripheral registers that were written (HBN 4000F100h and 4000F104h among them) and keep their value over a CPU or system reset.
+    pub(crate) registers: BTreeMap<u32, u32>,
+    pub(crate) rx: LineRx,
+    pub(crate) tx: LineTx,
+    pub(crate) events: VecDeque<TimedEvent>,
+}
+
+impl Chip {
+    pub(crate) fn emit(&mut self, at: Nanos, event: Event) {
+        self.events.push_back(TimedEvent { at, event });
+    }
+}
+
+/// How a program handed the chip over to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Execution goes to `address` in RAM.
+    Jump { address: u32 },
+    /// The ROM boots the flash.
+    FlashBoot,
+    /// The ROM runs the boot2 inside itself.
+    RomBoot2,
+    /// CPU reset (GLB swrst_cfg2 bit 1): RAM, registers and HBN words survive; the ROM starts anew.
+    CpuReset,
+    /// System reset: the same, and the peripherals are reset too; HBN words survive.
+    SystemReset,
+    /// Dead until EN or power: bus fault, endless loop, interrupt storm.
+    Dead { reason: &'static str },
+}
+
+/// When a program wants to run next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// There is work to finish at this time (busy flash, a delay, a reply to send, received bytes to read).
+    Work(Nanos),
+    /// The program waits for the host; at this time an idle time-out fires.
+    Idle(Nanos),
+    /// The program waits for the host for ever.
+    Never,
+}
+
+/// A program that runs on the chip's CPU.
+pub(crate) trait Program: std::fmt::Debug + Send {
+    /// Does all that happens up to and including `until`, and stops at the first exit, whose time it gives.
+    ///
+    /// Received bytes are in `chip.rx` with their times of arrival; replies go to `chip.tx`. Must not read or
+    /// act on anything later than `until`. Calling it twice with the same time changes nothing.
+    fn run(&mut self, chip: &mut Chip, until: Nanos) -> Option<(Nanos, Exit)>;
+
+    /// When it wants to run next, given what is in `chip.rx`.
+    fn wake(&self, chip: &Chip) -> Wake;
+}

@@ -1,0 +1,6 @@
+//! Wire and image formats of the Bouffalo Lab BL702 boot ROM and of the vendor's RAM loader.
+//!
+//! Both ends of the project share this crate and nothing else. It does no input or output and reads no clock.
+#![forbid(unsafe_code)]
+
+pub mod time;
