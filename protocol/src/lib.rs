@@ -3,4 +3,13 @@
 //! Both ends of the project share this crate and nothing else. It does no input or output and reads no clock.
 #![forbid(unsafe_code)]
 
+pub mod boot_info;
+pub mod code;
+pub mod command;
+pub mod crc;
+pub mod efuse;
+pub mod frame;
+pub mod image;
+pub mod jedec;
 pub mod time;
+pub mod trace;
