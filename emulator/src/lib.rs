@@ -5,10 +5,18 @@
 #![deny(unsafe_code)]
 
 mod chip;
+pub mod conformance;
 pub mod event;
+pub mod firmware;
+pub mod flash;
 pub mod line;
 pub mod loader;
 pub mod module;
+pub mod otp;
+pub mod profile;
+pub mod ram;
+mod registers;
 pub mod rom;
+pub mod uart;
 
 pub use bl702_protocol::time::Nanos;

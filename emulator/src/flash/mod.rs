@@ -1,0 +1,195 @@
+//! The NOR flash beside the chip: sparse contents, timed operations that a power cut can interrupt, status registers.
+//!
+//! Time goes in with every call. An operation is begun at `now` and gives the time at which it is done; its effect
+//! is in the cells once [`Flash::settle`] was called with that time or a later one.
+
+mod array;
+mod operation;
+mod part;
+mod status;
+
+use std::ops::Range;
+
+use bl702_protocol::time::Nanos;
+
+use array::Array;
+use operation::Operation;
+pub use operation::{EraseUnit, FlashError, FlashFaults, FlashOperations};
+pub use part::{FlashPart, FlashSpeed, FlashTimes, PARTS};
+use status::StatusRegisters;
+pub use status::{
+    READ_STATUS_1, READ_STATUS_2, READ_STATUS_3, StatusLayout, WRITE_STATUS_1, WRITE_STATUS_2, WRITE_STATUS_3,
+};
+
+/// One NOR flash: its cells, its status registers and the operation it is busy with.
+#[derive(Clone, Debug)]
+pub struct Flash {
+    part: FlashPart,
+    times: FlashTimes,
+    array: Array,
+    status: StatusRegisters,
+    operation: Option<Operation>,
+    faults: FlashFaults,
+    chip_erase_ms: Option<u64>,
+    operations: FlashOperations,
+}
+
+impl Flash {
+    /// An erased part with the data sheet's typical times.
+    pub fn new(part: &FlashPart) -> Flash {
+        Flash::with_times(part, part.typical)
+    }
+
+    /// An erased part with these busy times.
+    pub fn with_times(part: &FlashPart, times: FlashTimes) -> Flash {
+        Flash {
+            part: *part,
+            times,
+            array: Array::erased(part.capacity_bytes),
+            status: StatusRegisters::new(part.status),
+            operation: None,
+            faults: FlashFaults::default(),
+            chip_erase_ms: None,
+            operations: FlashOperations::default(),
+        }
+    }
+
+    /// What kind of part it is.
+    pub fn part(&self) -> &FlashPart {
+        &self.part
+    }
+
+    /// Manufacturer, type and capacity.
+    pub fn jedec_id(&self) -> [u8; 3] {
+        self.part.jedec_id
+    }
+
+    /// Size in bytes.
+    pub fn capacity_bytes(&self) -> u32 {
+        self.array.capacity_bytes()
+    }
+
+    /// The busy times in force.
+    pub fn times(&self) -> FlashTimes {
+        self.times
+    }
+
+    /// Replaces the busy times; an operation under way keeps its own.
+    pub fn set_times(&mut self, times: FlashTimes) {
+        self.times = times;
+    }
+
+    /// How long a chip erase takes, instead of the part's time; 0 = never seen busy.
+    pub fn set_chip_erase_ms(&mut self, chip_erase_ms: Option<u64>) {
+        self.chip_erase_ms = chip_erase_ms;
+    }
+
+    /// The injected failures.
+    pub fn faults(&self) -> FlashFaults {
+        self.faults
+    }
+
+    /// Sets the injected failures; the default value clears them.
+    pub fn set_faults(&mut self, faults: FlashFaults) {
+        self.faults = faults;
+    }
+
+    /// Copies the cells from `address` on into `out`, wrapping at the end of the part.
+    ///
+    /// These are the cells as last settled, busy or not; what a program on the chip sees is [`Flash::read_out`].
+    pub fn read(&self, address: u32, out: &mut [u8]) {
+        self.array.read(address, out);
+    }
+
+    /// What the part answers to a read command at `now`: the cells, or FFh while it is busy
+    /// (data sheets: a busy part ignores all but status reads; that the line then reads as ones is assumed).
+    pub fn read_out(&mut self, now: Nanos, address: u32, out: &mut [u8]) {
+        self.settle(now);
+        if self.operation.is_some() {
+            out.fill(0xff);
+        } else {
+            self.array.read(address, out);
+        }
+    }
+
+    /// SHA-256 of `len` bytes of the cells from `address` on, wrapping at the end; as last settled.
+    pub fn sha256(&self, address: u32, len: u64) -> [u8; 32] {
+        self.array.sha256(address, len)
+    }
+
+    /// Replaces the cells from address 0 on by `bytes` and erases the rest; more than the part holds is left out.
+    ///
+    /// Not an operation of the part: no time, no count, and [`Flash::take_changes`] does not tell of it.
+    pub fn load(&mut self, bytes: &[u8]) {
+        self.array = Array::erased(self.part.capacity_bytes);
+        let len = bytes.len().min(self.capacity_bytes() as usize);
+        self.array.set(0, &bytes[..len]);
+        self.array.take_changes();
+    }
+
+    /// All cells, as last settled.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.capacity_bytes() as usize];
+        self.array.read(0, &mut bytes);
+        bytes
+    }
+
+    /// The cells that changed since the last call, in the order of the changes: what a driver writes through to its file.
+    pub fn take_changes(&mut self) -> Vec<Range<u32>> {
+        self.array.take_changes()
+    }
+
+    /// How often what was done.
+    pub fn operations(&self) -> FlashOperations {
+        self.operations
+    }
+
+    /// How many 4 KiB sectors take memory (the others are erased).
+    pub fn sectors_in_memory(&self) -> usize {
+        self.array.sectors_in_memory()
+    }
+
+    /// The addresses that block protection keeps from being programmed and erased; empty when none are.
+    pub fn protected(&self) -> Range<u32> {
+        self.status.protected(self.capacity_bytes())
+    }
+
+    /// When the operation under way is done, if one is (as last settled).
+    pub fn busy_until(&self) -> Option<Nanos> {
+        self.operation.as_ref().map(Operation::done)
+    }
+
+    /// Reading the JEDEC id as a driver does to find the part.
+    ///
+    /// # Errors
+    /// [`FlashError::Init`] when that failure is injected.
+    pub fn init(&self) -> Result<[u8; 3], FlashError> {
+        if self.faults.init { Err(FlashError::Init) } else { Ok(self.part.jedec_id) }
+    }
+
+    /// What the part answers to a register read: 05h, 35h and 15h repeat the register, 9Fh the id.
+    ///
+    /// Works while busy (BUSY is bit 0 of 05h). A command that the part does not have gives FFh (assumed: nothing drives the line).
+    ///
+    /// # Errors
+    /// [`FlashError::ReadStatus`] when that failure is injected.
+    pub fn read_register(&mut self, now: Nanos, command: u8, out: &mut [u8]) -> Result<(), FlashError> {
+        if self.faults.rsr {
+            return Err(FlashError::ReadStatus);
+        }
+        self.settle(now);
+        if command == 0x9f {
+            for (byte, id) in out.iter_mut().zip(self.part.jedec_id.iter().cycle()) {
+                *byte = *id;
+            }
+            return Ok(());
+        }
+        let mut value = self.status.read(command).unwrap_or(0xff);
+        // A driver's write enable and the operation it is for are one call here, so WEL (bit 1) is set just while busy.
+        if command == READ_STATUS_1 && self.operation.is_some() {
+            value |= 0x03;
+        }
+        out.fill(value);
+        Ok(())
+    }
+}
