@@ -20,10 +20,8 @@ pub struct Code(pub u16);
 pub struct CodeRow {
     /// The code.
     pub code: Code,
-    /// The vendor's name for it, or a name of ours in the vendor's style where the vendor has none.
+    /// The vendor's name for it, such as `BFLB_CMD_SEQ_ERROR`.
     pub name: &'static str,
-    /// Whether the name is the vendor's.
-    pub name_is_vendors: bool,
     /// When the boot ROM of a BL702 sends it; `None`: it never does.
     pub rom: Option<&'static str>,
     /// When the RAM loader sends it; `None`: it never does.
@@ -50,7 +48,7 @@ impl Code {
         CODES.iter().find(|row| row.code == self)
     }
 
-    /// The vendor's (or our) name, or `"unknown code"`.
+    /// The vendor's name, or `"unknown code"`.
     pub fn name(self) -> &'static str {
         self.row().map_or("unknown code", |row| row.name)
     }

@@ -41,7 +41,9 @@ const fn read(name: &'static str, bit: u8, start: u8, end: u8) -> Lock {
     Lock { name, kind: LockKind::Read, bit, start, end }
 }
 
-/// All lock fuses. That `_l` and `_h` of slots 4 and 5 are the lower and the upper two words is an assumption.
+/// All lock fuses (`reference/rom-and-module.md` section 3).
+///
+/// Assumption: `_l` and `_h` of slots 4 and 5 lock the lower and the upper two words, and `boot_mode` locks word 0.
 pub static LOCKS: &[Lock] = &[
     write("key_slot_4_l", 13, 0x5C, 0x64),
     write("key_slot_5_l", 14, 0x6C, 0x74),

@@ -30,8 +30,14 @@ impl PublicKeyBlock {
 
     /// Reads a block; `None` unless it has 68 bytes (ROM: `FL 020A`).
     pub fn parse(bytes: &[u8]) -> Option<PublicKeyBlock> {
-        let bytes: &[u8; 68] = bytes.try_into().ok()?;
-        Some(PublicKeyBlock { key: bytes[..64].try_into().ok()?, crc32: word_at(bytes, 64)? })
+        bytes.try_into().ok().map(PublicKeyBlock::read)
+    }
+
+    /// Reads the fields.
+    pub fn read(bytes: &[u8; 68]) -> PublicKeyBlock {
+        let mut key = [0; 64];
+        key.copy_from_slice(&bytes[..64]);
+        PublicKeyBlock { key, crc32: u32::from_le_bytes([bytes[64], bytes[65], bytes[66], bytes[67]]) }
     }
 
     /// The 68 bytes.
@@ -151,8 +157,14 @@ impl IvBlock {
 
     /// Reads a block; `None` unless it has 20 bytes (ROM: `FL 0208`).
     pub fn parse(bytes: &[u8]) -> Option<IvBlock> {
-        let bytes: &[u8; 20] = bytes.try_into().ok()?;
-        Some(IvBlock { iv: bytes[..16].try_into().ok()?, crc32: word_at(bytes, 16)? })
+        bytes.try_into().ok().map(IvBlock::read)
+    }
+
+    /// Reads the fields.
+    pub fn read(bytes: &[u8; 20]) -> IvBlock {
+        let mut iv = [0; 16];
+        iv.copy_from_slice(&bytes[..16]);
+        IvBlock { iv, crc32: u32::from_le_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]) }
     }
 
     /// The 20 bytes. They are hashed before the segments of an encrypted image.
