@@ -1,6 +1,6 @@
 //! What the programs in the chip (boot ROM, RAM loader, firmware) share: memories, fuses, registers, lines.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bl702_protocol::time::Nanos;
@@ -11,6 +11,7 @@ use crate::line::{LineRx, LineTx};
 use crate::otp::Otp;
 use crate::profile::Profile;
 use crate::ram::Ram;
+use crate::registers::Registers;
 
 /// Everything in the chip but the program that runs.
 #[derive(Debug)]
@@ -19,8 +20,11 @@ pub(crate) struct Chip {
     pub(crate) flash: Flash,
     pub(crate) otp: Otp,
     pub(crate) ram: Ram,
-    /// Peripheral registers that were written (HBN 4000F100h and 4000F104h among them) and keep their value over a CPU or system reset.
-    pub(crate) registers: BTreeMap<u32, u32>,
+    pub(crate) registers: Registers,
+    /// The level at the boot pin now.
+    pub(crate) boot_high: bool,
+    /// The ROM has set the PLL since power-up.
+    pub(crate) pll_started: bool,
     pub(crate) rx: LineRx,
     pub(crate) tx: LineTx,
     pub(crate) events: VecDeque<TimedEvent>,

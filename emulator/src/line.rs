@@ -65,6 +65,41 @@ impl LineRx {
         None
     }
 
+    /// The end of the last byte that follows `from`, or other bytes behind it, within `gap`; else `from`.
+    pub fn heard_until(&self, from: Nanos, gap: Nanos) -> Nanos {
+        let mut heard = from;
+        for (index, burst) in self.bursts.iter().enumerate() {
+            let first = if index == 0 { self.taken_of_first + 1 } else { 1 };
+            if burst.arrival(first) > heard + gap {
+                break;
+            }
+            heard = heard.max(burst.end());
+        }
+        heard
+    }
+
+    /// How many bytes, arrived or on their way, follow each other without a pause of `pause` between the end of one and
+    /// the beginning of the next, and when the last of them ends. A pause that begins at `except` does not count.
+    ///
+    /// Stops looking when there are `most` or more.
+    pub fn unbroken(&self, pause: Nanos, except: Option<Nanos>, most: usize) -> (usize, Nanos) {
+        let mut count = 0;
+        let mut end = Nanos::ZERO;
+        for (index, burst) in self.bursts.iter().enumerate() {
+            if index > 0 && (count >= most || (burst.start >= end + pause && except != Some(end))) {
+                break;
+            }
+            count += burst.bytes.len() - if index == 0 { self.taken_of_first } else { 0 };
+            end = burst.end();
+        }
+        (count, end)
+    }
+
+    /// How many bytes the host has sent that were not taken yet, arrived or still on their way.
+    pub fn queued(&self) -> usize {
+        self.bursts.iter().map(|burst| burst.bytes.len()).sum::<usize>() - self.taken_of_first
+    }
+
     /// How many bytes have wholly arrived at `at`.
     pub fn available(&self, at: Nanos) -> usize {
         let mut count = 0;
@@ -104,6 +139,20 @@ impl LineRx {
         count
     }
 
+    /// Takes bytes that have wholly arrived at `at` until `place` is full; gives their number.
+    pub fn take_into(&mut self, at: Nanos, place: &mut [u8]) -> usize {
+        let count = self.available(at).min(place.len());
+        let mut done = 0;
+        while done < count {
+            let unread = &self.bursts[0].bytes[self.taken_of_first..];
+            let n = unread.len().min(count - done);
+            place[done..done + n].copy_from_slice(&unread[..n]);
+            self.advance(n);
+            done += n;
+        }
+        count
+    }
+
     /// Throws away what has wholly arrived at `at`; gives the number of bytes.
     pub fn discard(&mut self, at: Nanos) -> usize {
         let count = self.available(at);
@@ -114,6 +163,37 @@ impl LineRx {
             left -= n;
         }
         count
+    }
+
+    /// Throws the next byte away.
+    pub fn skip_one(&mut self) {
+        if !self.bursts.is_empty() {
+            self.advance(1);
+        }
+    }
+
+    /// A FIFO of `depth` bytes that nobody read up to `at`: what has arrived beyond it is lost; gives the number.
+    ///
+    /// `baud_bps` is the receiver's rate, see [`LineRx::receive_at`].
+    pub fn overrun(&mut self, at: Nanos, depth: usize, baud_bps: u32) -> usize {
+        let arrived = self.available(at);
+        if arrived <= depth {
+            return 0;
+        }
+        let mut kept = Vec::with_capacity(depth);
+        self.take(at, depth, &mut kept);
+        let lost = self.discard(at);
+        // They are all in the FIFO at `at`; their own times of arrival no longer matter.
+        let start = at - Nanos::byte_times(depth as u64, baud_bps);
+        if self.taken_of_first > 0 {
+            let first = &mut self.bursts[0];
+            let start = first.arrival(self.taken_of_first);
+            first.bytes.drain(..self.taken_of_first);
+            first.start = start;
+            self.taken_of_first = 0;
+        }
+        self.bursts.push_front(Burst { start, baud_bps, bytes: kept });
+        lost
     }
 
     /// Throws away everything, also what is still on its way.
@@ -217,14 +297,13 @@ impl LineTx {
         }
     }
 
-    /// A reset: what is not wholly sent at `at` is lost.
-    pub fn cut(&mut self, at: Nanos) -> Vec<Burst> {
-        let mut sent = Vec::new();
+    /// A reset: what is not wholly sent at `at` is lost; what is sent can still be taken.
+    pub fn cut_keeping_sent(&mut self, at: Nanos) {
+        let mut sent = VecDeque::new();
         while let Some(burst) = self.take(at) {
-            sent.push(burst);
+            sent.push_back(burst);
         }
-        self.bursts.clear();
+        self.bursts = sent;
         self.free_at = at;
-        sent
     }
 }
