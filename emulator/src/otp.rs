@@ -165,7 +165,9 @@ fn locked(table: &[(u8, u8, u8)], locks: u32, index: usize) -> bool {
 }
 
 fn words(bytes: &[u8; EFUSE_BYTES]) -> [u32; EFUSE_WORDS] {
-    std::array::from_fn(|i| u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]))
+    std::array::from_fn(|i| {
+        u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]])
+    })
 }
 
 fn bytes(words: &[u32; EFUSE_WORDS]) -> [u8; EFUSE_BYTES] {
@@ -217,7 +219,11 @@ mod tests {
     #[case::slot_3(22, &[0x4c, 0x58], &[0x48, 0x5c])]
     #[case::slot_4_high(23, &[0x64, 0x68], &[0x60, 0x6c])]
     #[case::slot_5_high(24, &[0x74, 0x78], &[0x70])]
-    fn a_write_lock_refuses_burns_to_its_words_only(#[case] bit: u8, #[case] shut: &[u8], #[case] open: &[u8]) {
+    fn a_write_lock_refuses_burns_to_its_words_only(
+        #[case] bit: u8,
+        #[case] shut: &[u8],
+        #[case] open: &[u8],
+    ) {
         let mut otp = Otp::new([0; EFUSE_BYTES]);
         otp.program_words(&[(0x7c, 1 << bit)]);
         for offset in shut {
@@ -234,7 +240,10 @@ mod tests {
     #[test]
     fn a_lock_burnt_together_with_its_words_comes_too_late_for_them() {
         let mut otp = Otp::new([0; EFUSE_BYTES]);
-        assert_eq!(otp.program_words(&[(0x78, u32::MAX), (0x7c, u32::MAX)]), [(0x78, u32::MAX), (0x7c, u32::MAX)]);
+        assert_eq!(
+            otp.program_words(&[(0x78, u32::MAX), (0x7c, u32::MAX)]),
+            [(0x78, u32::MAX), (0x7c, u32::MAX)]
+        );
     }
 
     #[rstest]

@@ -191,7 +191,12 @@ mod tests {
     #[case::short_low(&[0xff], 500_000, 1_000_000, &[0xfe])]
     #[case::nothing(&[], 500_000, 1_000_000, &[])]
     #[case::zero_rate(&[0x55], 0, 1_000_000, &[])]
-    fn a_wrong_rate_gives_garbage(#[case] sent: &[u8], #[case] from: u32, #[case] to: u32, #[case] received: &[u8]) {
+    fn a_wrong_rate_gives_garbage(
+        #[case] sent: &[u8],
+        #[case] from: u32,
+        #[case] to: u32,
+        #[case] received: &[u8],
+    ) {
         assert_eq!(resample(sent, from, to), received);
     }
 

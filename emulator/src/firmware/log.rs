@@ -34,7 +34,8 @@ const HEAD: &[(u64, &str)] = &[
 pub(super) fn lines(image: &BootImage) -> Vec<(Nanos, String)> {
     let table = &image.table;
     let (bytes, crc32) = (table.to_bytes().map_or(0, |bytes| bytes.len()), table.header_crc32().unwrap_or(0));
-    let mut lines: Vec<_> = HEAD.iter().map(|(pause_us, line)| (Nanos::from_micros(*pause_us), format!("{line}\r\n"))).collect();
+    let mut lines: Vec<_> =
+        HEAD.iter().map(|(pause_us, line)| (Nanos::from_micros(*pause_us), format!("{line}\r\n"))).collect();
     let mut line = |pause_us, text: String| lines.push((Nanos::from_micros(pause_us), text + "\r\n"));
     line(
         2000,
@@ -61,7 +62,8 @@ pub(super) fn lines(image: &BootImage) -> Vec<(Nanos, String)> {
 }
 
 fn entry_line(index: usize, entry: &PartitionEntry) -> String {
-    let mut line = format!("[{index:02}] {:02} {} {} {}", entry.kind, entry.device, entry.active, entry.name.text());
+    let mut line =
+        format!("[{index:02}] {:02} {} {} {}", entry.kind, entry.device, entry.active, entry.name.text());
     for word in entry.addresses.iter().chain(&entry.sizes) {
         let _ = write!(line, " 0x{word:08x}");
     }

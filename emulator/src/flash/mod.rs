@@ -193,3 +193,6 @@ impl Flash {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

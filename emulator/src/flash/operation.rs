@@ -121,7 +121,9 @@ pub(super) enum Operation {
 impl Operation {
     pub(super) fn done(&self) -> Nanos {
         match self {
-            Operation::Program { done, .. } | Operation::Erase { done, .. } | Operation::Status { done, .. } => *done,
+            Operation::Program { done, .. }
+            | Operation::Erase { done, .. }
+            | Operation::Status { done, .. } => *done,
         }
     }
 }
@@ -259,7 +261,12 @@ impl Flash {
     ///
     /// # Errors
     /// [`FlashError::Busy`]; [`FlashError::WriteEnable`] and [`FlashError::WriteStatus`] when injected.
-    pub fn begin_write_register(&mut self, now: Nanos, command: u8, bytes: &[u8]) -> Result<Nanos, FlashError> {
+    pub fn begin_write_register(
+        &mut self,
+        now: Nanos,
+        command: u8,
+        bytes: &[u8],
+    ) -> Result<Nanos, FlashError> {
         self.ready(now)?;
         if self.faults.wren {
             return Err(FlashError::WriteEnable);

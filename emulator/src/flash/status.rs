@@ -169,7 +169,12 @@ mod tests {
     #[case::kh_top_block(StatusLayout::Macronix, 0x04, 0x00, 0xf_0000..MIB)]
     #[case::kh_bottom_half(StatusLayout::Macronix, 0x10, 0x08, 0..0x8_0000)]
     #[case::kh_all(StatusLayout::Macronix, 0x3c, 0x00, 0..MIB)]
-    fn protection(#[case] layout: StatusLayout, #[case] first: u8, #[case] second: u8, #[case] area: Range<u32>) {
+    fn protection(
+        #[case] layout: StatusLayout,
+        #[case] first: u8,
+        #[case] second: u8,
+        #[case] area: Range<u32>,
+    ) {
         let registers = StatusRegisters::new(layout).written(WRITE_STATUS_1, &[first, second]).unwrap();
         assert_eq!(registers.protected(MIB), area);
     }
@@ -179,11 +184,18 @@ mod tests {
         let two = StatusRegisters::new(StatusLayout::WinbondTwo);
         assert_eq!(two.written(WRITE_STATUS_2, &[0x02]), None);
         assert_eq!(two.read(READ_STATUS_3), None);
-        let three = StatusRegisters::new(StatusLayout::WinbondThree).written(WRITE_STATUS_2, &[0x02]).unwrap();
+        let three =
+            StatusRegisters::new(StatusLayout::WinbondThree).written(WRITE_STATUS_2, &[0x02]).unwrap();
         let three = three.written(WRITE_STATUS_3, &[0x60]).unwrap();
-        assert_eq!([READ_STATUS_1, READ_STATUS_2, READ_STATUS_3].map(|c| three.read(c)), [Some(0), Some(2), Some(0x60)]);
+        assert_eq!(
+            [READ_STATUS_1, READ_STATUS_2, READ_STATUS_3].map(|c| three.read(c)),
+            [Some(0), Some(2), Some(0x60)]
+        );
         let kh = StatusRegisters::new(StatusLayout::Macronix).written(WRITE_STATUS_1, &[0xff, 0xff]).unwrap();
-        assert_eq!([READ_STATUS_1, READ_STATUS_2, READ_STATUS_3].map(|c| kh.read(c)), [Some(0xfc), None, Some(0x08)]);
+        assert_eq!(
+            [READ_STATUS_1, READ_STATUS_2, READ_STATUS_3].map(|c| kh.read(c)),
+            [Some(0xfc), None, Some(0x08)]
+        );
         assert_eq!(kh.written(WRITE_STATUS_1, &[]), None);
     }
 
@@ -191,7 +203,8 @@ mod tests {
     fn one_time_bits_stay() {
         let kh = StatusRegisters::new(StatusLayout::Macronix).written(WRITE_STATUS_1, &[0, 0x08]).unwrap();
         assert_eq!(kh.written(WRITE_STATUS_1, &[0, 0]).unwrap().read(READ_STATUS_3), Some(0x08));
-        let other = StatusRegisters::new(StatusLayout::WinbondTwo).written(WRITE_STATUS_1, &[0, 0x08]).unwrap();
+        let other =
+            StatusRegisters::new(StatusLayout::WinbondTwo).written(WRITE_STATUS_1, &[0, 0x08]).unwrap();
         assert_eq!(other.written(WRITE_STATUS_1, &[0, 0x02]).unwrap().read(READ_STATUS_2), Some(0x0a));
     }
 

@@ -1,38 +1,26 @@
 //! Board profiles: one TOML file tells all that differs between modules.
 
+mod efuse;
+mod error;
+
 use serde::{Deserialize, Serialize};
+
+use efuse::RawEfuse;
+pub use error::ProfileError;
 
 use crate::flash::{Flash, FlashPart, FlashSpeed, FlashTimes};
 use crate::otp::{EFUSE_BYTES, Otp};
 
 /// The profiles that are built in: name and text.
 const BUILTIN: &[(&str, &str)] = &[
-    ("xt-zb2", include_str!("../../fixtures/profiles/xt-zb2.toml")),
-    ("vectors-rom", include_str!("../../fixtures/profiles/vectors-rom.toml")),
-    ("vectors-loader", include_str!("../../fixtures/profiles/vectors-loader.toml")),
-];
-
-/// Names of the lock bits in word 7Ch (`reference/rom-and-module.md` section 3).
-const LOCKS: [(&str, u8); 19] = [
-    ("slot4_l", 13),
-    ("slot5_l", 14),
-    ("boot_mode", 15),
-    ("dbg_pwd", 16),
-    ("sw_usage_0", 17),
-    ("wifi_mac", 18),
-    ("slot0", 19),
-    ("slot1", 20),
-    ("slot2", 21),
-    ("slot3", 22),
-    ("slot4_h", 23),
-    ("slot5_h", 24),
-    ("read_dbg_pwd", 25),
-    ("read_slot0", 26),
-    ("read_slot1", 27),
-    ("read_slot2", 28),
-    ("read_slot3", 29),
-    ("read_slot4", 30),
-    ("read_slot5", 31),
+    ("xt-zb2", include_str!("../../../fixtures/profiles/xt-zb2.toml")),
+    ("bl702-512k-kh", include_str!("../../../fixtures/profiles/bl702-512k-kh.toml")),
+    ("bl702-1m-gd", include_str!("../../../fixtures/profiles/bl702-1m-gd.toml")),
+    ("bl702-1m-winbond", include_str!("../../../fixtures/profiles/bl702-1m-winbond.toml")),
+    ("bl702-1m-xt", include_str!("../../../fixtures/profiles/bl702-1m-xt.toml")),
+    ("bl702-2m", include_str!("../../../fixtures/profiles/bl702-2m.toml")),
+    ("vectors-rom", include_str!("../../../fixtures/profiles/vectors-rom.toml")),
+    ("vectors-loader", include_str!("../../../fixtures/profiles/vectors-loader.toml")),
 ];
 
 /// Which modem line of the host drives EN.
@@ -80,11 +68,12 @@ pub struct Profile {
     pub boot: Boot,
     /// Real over nominal duration of the ROM's own waits (`reference/rom-and-module.md` section 1.10).
     pub rom_time_scale: f64,
-    /// From the end of reset to the ROM's first auto-baud window, in microseconds (assumed).
+    /// From the end of reset to the ROM's first auto-baud window, in nominal microseconds, which
+    /// [`rom_time_scale`](Profile::rom_time_scale) scales (assumed).
     pub boot_rom_start_us: u64,
     /// From the jump to the RAM loader to its first auto-baud window, in microseconds (assumed).
     pub ram_loader_start_us: u64,
-    /// From the end of reset with BOOT low to the firmware's first output, in microseconds (assumed).
+    /// From the ROM's decision to boot the flash to the firmware's first output, in microseconds (assumed).
     pub firmware_start_us: u64,
     /// Whether the firmware in the flash prints the stock image's boot log.
     pub firmware_log: bool,
@@ -136,68 +125,6 @@ impl FlashTimeOverrides {
     }
 }
 
-/// Why a text is no profile.
-#[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// Not TOML, or a field that is unknown, missing or of the wrong type; the message has line and column.
-    #[error("profile is not valid: {0}")]
-    Syntax(#[from] toml::de::Error),
-    /// No built-in profile has this name.
-    #[error("no profile named {name:?}; there are: {known}")]
-    UnknownName {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
-    /// The chip is not one that is emulated.
-    #[error("chip {chip:?} is not known; only \"bl702\" is")]
-    Chip {
-        /// What the file says.
-        chip: String,
-    },
-    /// The flash part is not in the table.
-    #[error("flash part {part:?} is not known; there are: {known}")]
-    FlashPart {
-        /// What the file says.
-        part: String,
-        /// What there is.
-        known: String,
-    },
-    /// A number is out of its range.
-    #[error("{field} is {value}, must be {range}")]
-    Range {
-        /// The field's name in the file.
-        field: &'static str,
-        /// What the file says.
-        value: String,
-        /// What is allowed.
-        range: &'static str,
-    },
-    /// A text of hex digits is malformed or of the wrong length.
-    #[error("{field} must be {bytes} bytes in hex")]
-    Hex {
-        /// The field's name in the file.
-        field: &'static str,
-        /// How many bytes it takes.
-        bytes: usize,
-    },
-    /// A fuse word is addressed that does not exist.
-    #[error("efuse.words.{offset} is no word of the eFuse block: 00 to 7c in hex, a multiple of 4")]
-    FuseWord {
-        /// The key in the file.
-        offset: String,
-    },
-    /// A lock has no such name.
-    #[error("efuse lock {lock:?} is not known; there are: {known}")]
-    Lock {
-        /// What the file says.
-        lock: String,
-        /// What there is.
-        known: String,
-    },
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawProfile {
@@ -230,18 +157,6 @@ struct RawFlash {
     times: FlashTimeOverrides,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEfuse {
-    hex: Option<String>,
-    mac: Option<String>,
-    device_info: Option<u32>,
-    #[serde(default)]
-    words: std::collections::BTreeMap<String, u32>,
-    #[serde(default)]
-    locks: Vec<String>,
-}
-
 impl Profile {
     /// The names of the built-in profiles.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -272,9 +187,19 @@ impl Profile {
             part: raw.flash.part.clone(),
             known: join(crate::flash::PARTS.iter().map(|part| part.name)),
         })?;
-        in_range("rom_time_scale", raw.rom_time_scale, (0.01..=10.0).contains(&raw.rom_time_scale), "0.01 to 10")?;
+        in_range(
+            "rom_time_scale",
+            raw.rom_time_scale,
+            (0.01..=10.0).contains(&raw.rom_time_scale),
+            "0.01 to 10",
+        )?;
         in_range("crystal_hz", raw.crystal_hz, raw.crystal_hz > 0, "over 0")?;
-        in_range("flash_read_bytes_per_s", raw.flash_read_bytes_per_s, raw.flash_read_bytes_per_s > 0, "over 0")?;
+        in_range(
+            "flash_read_bytes_per_s",
+            raw.flash_read_bytes_per_s,
+            raw.flash_read_bytes_per_s > 0,
+            "over 0",
+        )?;
         in_range("hash_bytes_per_s", raw.hash_bytes_per_s, raw.hash_bytes_per_s > 0, "over 0")?;
         Ok(Profile {
             efuse: raw.efuse.fuses()?,
@@ -313,50 +238,18 @@ impl Profile {
     }
 }
 
-impl RawEfuse {
-    fn fuses(&self) -> Result<[u8; EFUSE_BYTES], ProfileError> {
-        let mut fuses = match &self.hex {
-            Some(hex) => hex_bytes::<EFUSE_BYTES>("efuse.hex", hex)?,
-            None => [0; EFUSE_BYTES],
-        };
-        if let Some(mac) = &self.mac {
-            fuses[0x14..0x1c].copy_from_slice(&hex_bytes::<8>("efuse.mac", mac)?);
-        }
-        if let Some(device_info) = self.device_info {
-            fuses[0x74..0x78].copy_from_slice(&device_info.to_le_bytes());
-        }
-        for (key, word) in &self.words {
-            let offset = usize::from_str_radix(key, 16).ok().filter(|offset| offset % 4 == 0 && *offset < EFUSE_BYTES);
-            let offset = offset.ok_or_else(|| ProfileError::FuseWord { offset: key.clone() })?;
-            fuses[offset..offset + 4].copy_from_slice(&word.to_le_bytes());
-        }
-        for lock in &self.locks {
-            let Some((_, bit)) = LOCKS.iter().find(|(name, _)| name == lock) else {
-                let known = join(LOCKS.iter().map(|(name, _)| *name));
-                return Err(ProfileError::Lock { lock: lock.clone(), known });
-            };
-            fuses[0x7c + usize::from(*bit) / 8] |= 1 << (bit % 8);
-        }
-        Ok(fuses)
-    }
-}
-
-fn in_range(field: &'static str, value: impl ToString, ok: bool, range: &'static str) -> Result<(), ProfileError> {
+fn in_range(
+    field: &'static str,
+    value: impl ToString,
+    ok: bool,
+    range: &'static str,
+) -> Result<(), ProfileError> {
     if ok { Ok(()) } else { Err(ProfileError::Range { field, value: value.to_string(), range }) }
-}
-
-fn hex_bytes<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], ProfileError> {
-    let error = || ProfileError::Hex { field, bytes: N };
-    if text.len() != 2 * N || !text.is_ascii() {
-        return Err(error());
-    }
-    let mut bytes = [0; N];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| error())?;
-    }
-    Ok(bytes)
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;
