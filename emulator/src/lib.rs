@@ -17,6 +17,7 @@ pub mod profile;
 pub mod ram;
 mod registers;
 pub mod rom;
+pub mod transport;
 pub mod uart;
 
 pub use bl702_protocol::time::Nanos;

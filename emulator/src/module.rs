@@ -247,6 +247,11 @@ impl Module {
         !matches!(self.wake(), Wake::Work(_)) && self.chip.tx.next_end().is_none()
     }
 
+    /// Whether bytes are on their way out of the chip, or wait to be.
+    pub fn is_sending(&self) -> bool {
+        self.chip.tx.next_end().is_some()
+    }
+
     /// The next thing the chip did.
     pub fn next_event(&mut self) -> Option<TimedEvent> {
         self.chip.events.pop_front()

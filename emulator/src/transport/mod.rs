@@ -1,0 +1,30 @@
+//! The edge: real time, ptys and files around a [`Module`](crate::module::Module).
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`pty`] | the pseudo-terminal that a client opens like a serial port |
+//! | [`pace`] | how the module's time follows the wall clock (sans-IO) |
+//! | [`outbox`] | what the client's rate makes of the chip's bytes, and when they are due (sans-IO) |
+//! | [`serve`] | one module at one pty, until the program ends |
+//! | [`clients`] | who has the pty open |
+//! | [`held_file`] | the files behind flash and fuses |
+//! | [`record`] | recordings |
+//! | [`link`] | a name for the pty that stays the same |
+//! | [`wiring`] | what modem lines do to EN and BOOT (pure) |
+//! | [`clock`] | the wall clock and a precise alarm |
+//! | [`status`] | what is known of a port while it is served |
+//!
+//! All of it runs in tokio's current-thread runtime; any number of ports share one.
+
+pub mod clients;
+pub mod clock;
+pub mod held_file;
+pub mod link;
+pub mod outbox;
+pub mod pace;
+pub mod pty;
+mod readiness;
+pub mod record;
+pub mod serve;
+pub mod status;
+pub mod wiring;

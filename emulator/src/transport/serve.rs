@@ -1,0 +1,298 @@
+//! One module behind one pty, in real time.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::Path;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::clients::{Access, Change, ClientWatch, Presence, holders};
+use super::clock::{Alarm, WallClock};
+use super::held_file::{HeldFileError, HeldMemories};
+use super::outbox::{HostReceiver, Outbox};
+use super::pace::{Pace, Paced, Progress};
+use super::pty::{Heard, Note, Pty, PtyError};
+use super::record::{RecordError, Recorder};
+use super::status::{Notice, SharedStatus};
+use crate::Nanos;
+use crate::module::Module;
+
+/// So many rounds without waiting, then other tasks of the runtime get their turn.
+const ROUNDS_AT_A_STRETCH: u32 = 64;
+
+/// Why a port is no longer served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The pty failed.
+    #[error(transparent)]
+    Pty(#[from] PtyError),
+    /// A memory could not be written through.
+    #[error(transparent)]
+    Memory(#[from] HeldFileError),
+    /// The recording could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The runtime's timer or poller failed.
+    #[error("waiting for the next event failed: {0}")]
+    Wait(#[from] io::Error),
+}
+
+/// What a port is made of besides its module.
+#[derive(Debug, Default)]
+pub struct PortOptions {
+    /// How time passes.
+    pub pace: Pace,
+    /// How long every byte from the chip takes through the adapter.
+    pub latency: Nanos,
+    /// The files behind the memories.
+    pub memories: HeldMemories,
+    /// The recording.
+    pub recorder: Option<Recorder>,
+}
+
+/// A module at a pty.
+#[derive(Debug)]
+pub struct Port {
+    pty: Pty,
+    paced: Paced,
+    clock: WallClock,
+    alarm: Alarm,
+    clients: Option<UnboundedReceiver<Access>>,
+    presence: Presence,
+    receiver: HostReceiver,
+    outbox: Outbox,
+    /// The kernel's queue to the client is full.
+    blocked: bool,
+    memories: HeldMemories,
+    recorder: Option<Recorder>,
+    status: SharedStatus,
+    notices: UnboundedSender<Notice>,
+}
+
+impl Port {
+    /// Puts a module behind a new pty; its time 0 is now. Must be called inside a tokio runtime.
+    ///
+    /// `watch` tells of clients that come and go; without it one is taken to be there always.
+    pub fn new(
+        module: Module,
+        options: PortOptions,
+        watch: Option<&ClientWatch>,
+        notices: UnboundedSender<Notice>,
+    ) -> Result<Port, ServeError> {
+        let pty = Pty::open()?;
+        let clients = watch.map(|watch| watch.watch(pty.path())).transpose()?;
+        let clock = WallClock::start();
+        let mut recorder = options.recorder;
+        if let Some(recorder) = &mut recorder {
+            recorder.pins(module.now(), module.enable_high(), module.boot_high());
+        }
+        Ok(Port {
+            status: SharedStatus::new(pty.path().to_owned(), pty.rates()),
+            alarm: Alarm::new(clock)?,
+            paced: Paced::new(module, options.pace),
+            outbox: Outbox::new(options.latency),
+            memories: options.memories,
+            presence: Presence::default(),
+            receiver: HostReceiver::default(),
+            blocked: false,
+            pty,
+            clock,
+            clients,
+            recorder,
+            notices,
+        })
+    }
+
+    /// What clients open.
+    pub fn path(&self) -> &Path {
+        self.pty.path()
+    }
+
+    /// A view of the port that stays good while it is served.
+    pub fn status(&self) -> SharedStatus {
+        self.status.clone()
+    }
+
+    /// Serves the module until something fails. Dropping the future is the module losing power.
+    pub async fn serve(mut self) -> Result<Infallible, ServeError> {
+        let mut rounds = 0;
+        loop {
+            let wall = self.clock.now();
+            while let Some(access) = self.clients.as_mut().and_then(|clients| clients.try_recv().ok()) {
+                self.note_access(access)?;
+            }
+            self.hear(wall)?;
+            let audience = !self.is_alone() && !self.blocked && !self.outbox.is_crowded();
+            let progress = self.paced.advance(wall, audience);
+            // The host must not hear of anything that a kill could undo.
+            let module = self.paced.module_mut();
+            self.memories.keep(module.flash_mut())?;
+            self.memories.keep_fuses(module.otp_mut())?;
+            self.collect(wall)?;
+            self.deliver(wall)?;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.flush()?;
+            }
+            rounds += 1;
+            if rounds >= ROUNDS_AT_A_STRETCH {
+                rounds = 0;
+                tokio::task::yield_now().await;
+            }
+            if progress == Progress::Settled {
+                self.wait().await?;
+            }
+        }
+    }
+
+    /// Reads what the client has written, if the module should hear it now.
+    fn hear(&mut self, wall: Nanos) -> Result<(), ServeError> {
+        let mut sampled = false;
+        while self.paced.hears_host(wall) {
+            let bytes = match self.pty.hear()? {
+                Heard::Nothing => break,
+                Heard::Note(note) => {
+                    self.note(note, wall)?;
+                    continue;
+                }
+                Heard::Bytes(bytes) => bytes.to_vec(),
+            };
+            self.presence.speaks();
+            if !sampled {
+                sampled = true;
+                self.sample()?;
+            }
+            self.status.change(|status| status.host_bytes += bytes.len() as u64);
+            let burst = self.paced.host_wrote(wall, self.pty.rates().send_bps, &bytes);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.host(&burst);
+            }
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self) -> Result<(), PtyError> {
+        let rates = self.pty.sample()?;
+        self.status.change(|status| status.rates = rates);
+        Ok(())
+    }
+
+    fn note(&mut self, note: Note, wall: Nanos) -> Result<(), PtyError> {
+        if note.flushed_input {
+            // The kernel has emptied its queue; what waits here had come to the port as well.
+            self.outbox.discard_due(wall);
+            self.blocked = false;
+            self.status.change(|status| status.input_flushes += 1);
+        }
+        if note.settings {
+            self.sample()?;
+        }
+        Ok(())
+    }
+
+    fn note_access(&mut self, access: Access) -> Result<(), PtyError> {
+        match self.presence.note(access) {
+            Change::None => {}
+            // A port starts empty, also for a client that comes before the last one's close was seen.
+            Change::First => self.pty.forget_client()?,
+            Change::Last => {
+                self.pty.forget_client()?;
+                self.blocked = false;
+            }
+            Change::Another { opens } => {
+                self.status.change(|status| status.second_clients += 1);
+                let (pty, notices) = (self.pty.path().to_owned(), self.notices.clone());
+                tokio::task::spawn_blocking(move || {
+                    let holders = holders(&pty);
+                    // Nobody may be listening any more.
+                    let _ = notices.send(Notice::SecondClient { pty, opens, holders });
+                });
+            }
+        }
+        self.status.change(|status| status.opens = self.presence.opens());
+        Ok(())
+    }
+
+    fn is_alone(&self) -> bool {
+        self.clients.is_some() && self.presence.is_absent()
+    }
+
+    /// Takes what the chip has sent and done.
+    fn collect(&mut self, wall: Nanos) -> Result<(), ServeError> {
+        let mut sampled = false;
+        while let Some((burst, more)) = self.paced.sent() {
+            if !sampled {
+                sampled = true;
+                self.sample()?;
+            }
+            if let Some(recorder) = &mut self.recorder {
+                recorder.chip(&burst, more);
+            }
+            let bytes = self.receiver.receive(burst, self.pty.rates().receive_bps, more);
+            let lost = self.outbox.push(wall, bytes);
+            if lost > 0 {
+                if self.status.get().unread_bytes_lost == 0 {
+                    let _ = self.notices.send(Notice::Unread { pty: self.pty.path().to_owned() });
+                }
+                self.status.change(|status| status.unread_bytes_lost += lost as u64);
+            }
+        }
+        while let Some(event) = self.paced.module_mut().next_event() {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.event(&event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands what is due to the client.
+    fn deliver(&mut self, wall: Nanos) -> Result<(), ServeError> {
+        if self.is_alone() {
+            // Nobody has the port open: what comes in is lost, as with any serial port.
+            self.outbox.discard_due(wall);
+            return Ok(());
+        }
+        self.blocked = false;
+        while let Some(bytes) = self.outbox.due(wall) {
+            let written = self.pty.say(bytes)?;
+            if written == 0 {
+                self.blocked = true;
+                break;
+            }
+            self.outbox.consume(written);
+            self.status.change(|status| status.chip_bytes += written as u64);
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to do.
+    async fn wait(&mut self) -> Result<(), ServeError> {
+        let due = if self.blocked { None } else { self.outbox.next_due() };
+        let deadline = [self.paced.deadline(), due].into_iter().flatten().min();
+        let wall = self.clock.now();
+        if deadline.is_some_and(|deadline| deadline <= wall) {
+            return Ok(());
+        }
+        self.alarm.set(deadline)?;
+        let hears_host = self.paced.hears_host(wall);
+        tokio::select! {
+            biased;
+            access = next_access(&mut self.clients) => self.note_access(access)?,
+            result = self.pty.readable(), if hears_host => result?,
+            result = self.pty.writable(), if self.blocked => result?,
+            result = self.alarm.rings(), if deadline.is_some() => result?,
+        }
+        Ok(())
+    }
+}
+
+/// The next open or close; for ever away when nobody watches.
+async fn next_access(clients: &mut Option<UnboundedReceiver<Access>>) -> Access {
+    if let Some(receiver) = clients {
+        if let Some(access) = receiver.recv().await {
+            return access;
+        }
+        // The watch has ended: from now on somebody is taken to be there.
+        *clients = None;
+    }
+    std::future::pending().await
+}

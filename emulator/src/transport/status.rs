@@ -1,0 +1,74 @@
+//! What is known of a port while it is served, and what its user should be told.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::pty::HostRates;
+
+/// A snapshot of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortStatus {
+    /// The slave: what clients open.
+    pub pty: PathBuf,
+    /// How many times it is open now.
+    pub opens: u32,
+    /// How often it was opened while it was open.
+    pub second_clients: u64,
+    /// The client's rates, as last sampled.
+    pub rates: HostRates,
+    /// Bytes from the host so far.
+    pub host_bytes: u64,
+    /// Bytes handed to a client so far.
+    pub chip_bytes: u64,
+    /// Bytes that were lost because a client did not read them.
+    pub unread_bytes_lost: u64,
+    /// How often a client has flushed its input.
+    pub input_flushes: u64,
+}
+
+/// A status that the serving task writes and others read.
+#[derive(Clone, Debug)]
+pub struct SharedStatus(Arc<Mutex<PortStatus>>);
+
+impl SharedStatus {
+    pub(crate) fn new(pty: PathBuf, rates: HostRates) -> SharedStatus {
+        SharedStatus(Arc::new(Mutex::new(PortStatus {
+            pty,
+            opens: 0,
+            second_clients: 0,
+            rates,
+            host_bytes: 0,
+            chip_bytes: 0,
+            unread_bytes_lost: 0,
+            input_flushes: 0,
+        })))
+    }
+
+    /// The status now.
+    pub fn get(&self) -> PortStatus {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut PortStatus)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Something that the user of a port should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The pty was opened while a client had it open. Both get a part of the replies.
+    SecondClient {
+        /// The slave.
+        pty: PathBuf,
+        /// How many times it is open.
+        opens: u32,
+        /// The processes that have it open, as far as this user may see them.
+        holders: Vec<(u32, String)>,
+    },
+    /// A client does not read, and bytes for it were lost for the first time.
+    Unread {
+        /// The slave.
+        pty: PathBuf,
+    },
+}
