@@ -1,1 +1,33 @@
-//! The flasher.
+//! A flasher for Bouffalo Lab's BL702, BL704 and BL706: sans-IO host sessions and what they need around them.
+//!
+//! A [`Session`](session::Session) is a state machine: received bytes and a time go in; bytes to send, line levels,
+//! rates, events and the next wake-up time come out. It owns no clock, thread or port. [`driver::run`] runs one over a
+//! [`Port`](port::Port) until it ends; a test can do the same in virtual time.
+//!
+//! The commands of `bl702-flash` are the functions of [`flow`]. Each is an `async fn` over a
+//! [`Link`](session::Link), polled by hand by the session; there is no async runtime.
+//!
+//! # Safety of the fuses
+//! The ROM searches the payload of a command it does not know for command ids, and `40h` and `80h` burn fuses for
+//! ever. So the flasher asks for boot info first, refuses another ROM version, and sends only ids that the side it
+//! talks to has; [`request`] has no constructor for an id that burns.
+//!
+//! Facts about the chip: `reference/loader-protocol.md` ("loader reference" below) and
+//! `reference/rom-and-module.md` ("ROM reference").
+
+pub mod baud;
+pub mod connect;
+pub mod driver;
+pub mod error;
+pub mod event;
+pub mod flow;
+pub mod loader;
+pub mod plan;
+pub mod port;
+pub mod request;
+pub mod reset;
+pub mod session;
+pub mod timing;
+pub mod transfer;
+
+pub use bl702_protocol::time::Nanos;

@@ -1,0 +1,127 @@
+//! Which rates the two sides take, and how many bytes make a burst.
+
+use bl702_protocol::time::Nanos;
+
+use crate::timing::BURST;
+
+/// Why a rate cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaudError {
+    /// The chip would settle on another rate than the host.
+    #[error(
+        "{baud_bps} baud cannot be used: the {side} rounds what is above {threshold_bps} to the nearest multiple of 500000"
+    )]
+    Rounded {
+        /// The rate asked for.
+        baud_bps: u32,
+        /// Who rounds.
+        side: &'static str,
+        /// From where on it rounds.
+        threshold_bps: u32,
+    },
+    /// The chip does not answer at this rate.
+    #[error("{baud_bps} baud cannot be used: the {side} does not answer above {limit_bps} baud")]
+    TooFast {
+        /// The rate asked for.
+        baud_bps: u32,
+        /// Who does not answer.
+        side: &'static str,
+        /// The highest usable rate.
+        limit_bps: u32,
+    },
+    /// A frame could not be complete within the loader's 4 s.
+    #[error("{baud_bps} baud is too slow: 9600 is the lowest rate that is supported")]
+    TooSlow {
+        /// The rate asked for.
+        baud_bps: u32,
+    },
+}
+
+const STEP_BPS: u32 = 500_000;
+
+/// Whether the ROM can be spoken to at this rate.
+///
+/// It measures with a 32 MHz clock, rounds above 1,250,000 to multiples of 500,000, and rejects 32 MHz / baud <= 3
+/// (ROM reference 1.2).
+///
+/// # Errors
+/// [`BaudError`] says why not.
+pub fn check_rom(baud_bps: u32) -> Result<(), BaudError> {
+    check(baud_bps, "boot ROM", 1_250_000, 32_000_000)
+}
+
+/// Whether the RAM loader can be spoken to at this rate.
+///
+/// It measures with a 48 MHz clock, rounds above 970,000 to multiples of 500,000, and does not answer at
+/// 48 MHz / baud <= 3 (loader reference 2).
+///
+/// # Errors
+/// [`BaudError`] says why not.
+pub fn check_loader(baud_bps: u32) -> Result<(), BaudError> {
+    check(baud_bps, "RAM loader", 970_000, 48_000_000)
+}
+
+fn check(baud_bps: u32, side: &'static str, threshold_bps: u32, clock_hz: u32) -> Result<(), BaudError> {
+    if baud_bps < 9_600 {
+        return Err(BaudError::TooSlow { baud_bps });
+    }
+    if clock_hz / baud_bps <= 3 {
+        let limit_bps = clock_hz / 4 / STEP_BPS * STEP_BPS;
+        return Err(BaudError::TooFast { baud_bps, side, limit_bps });
+    }
+    if baud_bps > threshold_bps && !baud_bps.is_multiple_of(STEP_BPS) {
+        return Err(BaudError::Rounded { baud_bps, side, threshold_bps });
+    }
+    Ok(())
+}
+
+/// How many 55h bytes make a burst at this rate: 3 ms worth, at least two.
+pub fn burst_len(baud_bps: u32) -> usize {
+    usize::try_from(BURST.0 * u64::from(baud_bps) / 10_000_000_000).unwrap_or(usize::MAX).max(2)
+}
+
+/// The largest payload that is complete within 2 s at this rate, half of what the loader allows for a frame
+/// (loader reference 5), and at most `limit_bytes`.
+pub fn payload_within_session(baud_bps: u32, limit_bytes: usize) -> usize {
+    let bytes = Nanos::from_secs(2).0 / Nanos::byte_times(1, baud_bps).0.max(1);
+    usize::try_from(bytes).unwrap_or(usize::MAX).min(limit_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(115_200, true, true)]
+    #[case(460_800, true, true)]
+    #[case(500_000, true, true)]
+    #[case(921_600, true, true)]
+    #[case(1_000_000, true, true)]
+    #[case(1_200_000, true, false)]
+    #[case(1_500_000, true, true)]
+    #[case(2_000_000, true, true)]
+    #[case(3_000_000, true, true)]
+    #[case(8_000_000, true, true)]
+    #[case(9_000_000, false, true)]
+    #[case(12_500_000, false, false)]
+    #[case(300, false, false)]
+    #[case(0, false, false)]
+    fn rates(#[case] baud_bps: u32, #[case] rom: bool, #[case] loader: bool) {
+        assert_eq!(check_rom(baud_bps).is_ok(), rom, "{:?}", check_rom(baud_bps));
+        assert_eq!(check_loader(baud_bps).is_ok(), loader, "{:?}", check_loader(baud_bps));
+    }
+
+    #[test]
+    fn bursts_are_three_milliseconds() {
+        assert_eq!(burst_len(500_000), 150);
+        assert_eq!(burst_len(2_000_000), 600);
+        assert_eq!(burst_len(115_200), 34);
+    }
+
+    #[test]
+    fn slow_lines_get_smaller_frames() {
+        assert_eq!(payload_within_session(2_000_000, 9220), 9220);
+        assert_eq!(payload_within_session(9_600, 9220), 1920);
+    }
+}

@@ -1,0 +1,204 @@
+//! Finding out who answers: the ROM, a RAM loader that already runs, or nobody.
+
+use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::time::Nanos;
+
+use super::{ConnectOptions, Handshake};
+use crate::error::{During, Error, ErrorKind, Result};
+use crate::event::{Event, SilenceReason};
+use crate::request::{Request, Side};
+use crate::reset::{Step, duration};
+use crate::session::Link;
+use crate::timing::SESSION_END_SILENCE;
+use crate::transfer::{Trouble, Wire};
+
+/// A module that answered.
+#[derive(Debug)]
+pub struct Reached {
+    pub(crate) wire: Wire,
+    /// What it says about itself.
+    pub info: BootInfo,
+}
+
+/// Bursts of the first, quick round.
+const FIRST_BURSTS: u32 = 3;
+
+/// How often a handshake may have to be begun again because no boot info follows it.
+const ROUNDS: u32 = 3;
+
+impl ConnectOptions {
+    /// How long [`reach`](Self::reach) takes at most.
+    pub(crate) fn reach_bound(&self) -> Nanos {
+        let timing = &self.timing;
+        let reset = duration(&self.wiring.into_isp(timing));
+        let quick = (timing.ok_wait + timing.quiet * 10) * u64::from(FIRST_BURSTS);
+        let patient = SESSION_END_SILENCE + timing.ok_wait * 10 + timing.quiet * 10;
+        let hands = timing.hands + SESSION_END_SILENCE * (1 + timing.hands.0 / SESSION_END_SILENCE.0);
+        let info = (timing.reply_margin + Nanos::from_millis(200)) * 3;
+        (reset + quick + patient + info) * u64::from(ROUNDS) + hands
+    }
+
+    /// Resets the module if the port can, shakes hands at the boot rate, and asks for boot info.
+    ///
+    /// # Errors
+    /// No handshake, no boot info, or another chip than a BL702.
+    pub async fn reach(&self, link: &Link) -> Result<Reached> {
+        link.set_baud(self.boot_baud_bps).await.map_err(ErrorKind::from)?;
+        self.reset_into_isp(link).await?;
+        let mut last = None;
+        for _ in 0..ROUNDS {
+            self.shake_hands(link, last.is_some()).await?;
+            let mut wire = Wire::new(link.clone(), self.timing);
+            match boot_info(&mut wire).await {
+                Ok(info) => return check_chip(wire, info),
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::BootInfo(_)) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    link.emit(Event::retry_of(&error));
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| self.no_handshake(&Handshake::default())))
+    }
+
+    async fn reset_into_isp(&self, link: &Link) -> Result<()> {
+        if self.can_reset() {
+            link.emit(Event::ResetByLines);
+            run_steps(link, &self.wiring.into_isp(&self.timing)).await?;
+        } else if self.wiring != crate::reset::Wiring::None {
+            link.emit(Event::NoLines);
+        }
+        link.purge();
+        Ok(())
+    }
+
+    /// Bursts, then silence and bursts, then bursts while a person resets the module.
+    async fn shake_hands(&self, link: &Link, silence_first: bool) -> Result<()> {
+        let timing = &self.timing;
+        let mut handshake = Handshake::default();
+        if !silence_first {
+            for _ in 0..FIRST_BURSTS {
+                if self.attempt(link, &mut handshake, timing.ok_wait).await? {
+                    return Ok(());
+                }
+            }
+        }
+        let reason = if silence_first { SilenceReason::LostStep } else { SilenceReason::NoHandshake };
+        silence(link, reason).await?;
+        if self.attempt(link, &mut handshake, timing.ok_wait * 10).await? {
+            return Ok(());
+        }
+        let end = link.now() + timing.hands;
+        link.emit(Event::NeedsHands { wait_ms: timing.hands.as_millis(), can_reset: self.can_reset() });
+        loop {
+            for _ in 0..Handshake::bursts_in_a_row(link.baud_bps()) {
+                if link.now() >= end {
+                    return Err(self.no_handshake(&handshake));
+                }
+                if self.attempt(link, &mut handshake, timing.ok_wait).await? {
+                    return Ok(());
+                }
+            }
+            silence(link, SilenceReason::NoHandshake).await?;
+        }
+    }
+
+    async fn attempt(&self, link: &Link, handshake: &mut Handshake, ok_wait: Nanos) -> Result<bool> {
+        let answered = handshake.try_once(link, &self.timing, ok_wait).await.map_err(ErrorKind::from)?;
+        if answered {
+            link.emit(Event::Handshake { baud_bps: link.baud_bps(), bursts: handshake.bursts });
+        }
+        Ok(answered)
+    }
+
+    fn no_handshake(&self, handshake: &Handshake) -> Error {
+        Error::new(ErrorKind::NoHandshake {
+            side: Side::Rom,
+            baud_bps: self.boot_baud_bps,
+            heard: handshake.heard.clone(),
+        })
+    }
+}
+
+/// Sets lines and waits, step by step.
+pub(crate) async fn run_steps(link: &Link, steps: &[Step]) -> Result<()> {
+    for step in steps {
+        link.set_lines(step.lines);
+        link.sleep(step.wait).await.map_err(ErrorKind::from)?;
+    }
+    Ok(())
+}
+
+/// Sends nothing until every session, of ROM or loader, is over. What comes meanwhile is dropped.
+pub(crate) async fn silence(link: &Link, reason: SilenceReason) -> Result<()> {
+    link.emit(Event::Silence { span_ms: SESSION_END_SILENCE.as_millis(), reason });
+    let until = link.sent_at() + SESSION_END_SILENCE;
+    link.sleep_until(until).await.map_err(ErrorKind::from)?;
+    link.purge();
+    Ok(())
+}
+
+/// Asks for boot info; once more if the first answer is damaged or is not that of a BL702, since answers carry no
+/// checksum.
+pub(crate) async fn boot_info(wire: &mut Wire) -> Result<BootInfo> {
+    let request = Request::boot_info();
+    let mut attempt = 1;
+    loop {
+        let trouble = match wire.exchange(&request).await {
+            Ok(bytes) => {
+                let info = BootInfo::parse(&bytes).map_err(ErrorKind::from)?;
+                if attempt == 2 || is_bl702(&info) {
+                    return Ok(info);
+                }
+                attempt += 1;
+                continue;
+            }
+            Err(trouble) => trouble,
+        };
+        if attempt == 2 || matches!(trouble, Trouble::Halted | Trouble::NoAnswer { .. }) {
+            return Err(boot_info_error(&request, trouble, attempt));
+        }
+        let quiet = wire.timing.quiet;
+        wire.link.drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?;
+        attempt += 1;
+    }
+}
+
+/// A RAM loader says nothing about its chip; it only runs where somebody could upload it.
+fn is_bl702(info: &BootInfo) -> bool {
+    match info {
+        BootInfo::Rom(rom) => rom.is_bl702(),
+        BootInfo::Loader(_) => true,
+    }
+}
+
+fn boot_info_error(request: &Request, trouble: Trouble, attempt: u32) -> Error {
+    let during = During {
+        side: request.side,
+        id: request.id(),
+        what: request.what,
+        range: None,
+        attempt,
+        attempts: 2,
+    };
+    match trouble {
+        // Another chip of the family: a BL602 answers with 20 bytes.
+        Trouble::WrongLength { got, .. } => {
+            Error::new(bl702_protocol::boot_info::BootInfoError::Length { length: got })
+        }
+        trouble => Error::during(trouble.into(), during),
+    }
+}
+
+/// Lets only a BL702 pass, before anything that other chips would take for something else.
+fn check_chip(wire: Wire, info: BootInfo) -> Result<Reached> {
+    wire.link.emit(Event::boot_info(&info));
+    match info {
+        BootInfo::Rom(rom) if !rom.is_bl702() => {
+            Err(Error::new(ErrorKind::WrongChip { version: rom.version }))
+        }
+        info => Ok(Reached { wire, info }),
+    }
+}

@@ -1,0 +1,174 @@
+//! From whoever answered to a RAM loader at the transfer rate.
+
+use std::sync::Arc;
+
+use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::time::Nanos;
+
+use super::upload::{check_policy, start, upload, upload_bound};
+use super::{ConnectOptions, Handshake, Reached, needs_run_command, reach};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, SilenceReason};
+use crate::loader::{LoaderError, LoaderImage};
+use crate::request::{Request, Side};
+use crate::session::Link;
+use crate::timing::SESSION_END_SILENCE;
+use crate::transfer::{RamLoader, Wire};
+
+/// How often the image is uploaded before giving up.
+const UPLOADS: u32 = 2;
+
+/// Bursts for the loader's handshake; the wait after each is longer than after the one before.
+const LOADER_BURSTS: u32 = 6;
+
+/// Refused reads that end a session of the loader (loader reference 5).
+const ERRORS_THAT_END_A_SESSION: u32 = 3;
+
+impl ConnectOptions {
+    /// How long it takes at most to get from nothing to a RAM loader that knows its flash.
+    pub(crate) fn connect_bound(&self) -> Nanos {
+        self.reach_bound() + self.loader_bound()
+    }
+
+    fn loader_bound(&self) -> Nanos {
+        let timing = &self.timing;
+        let upload = self.loader.as_ref().map_or(Nanos::ZERO, |loader| {
+            upload_bound(&loader.image, self.boot_baud_bps, timing.reply_margin)
+        });
+        let handshakes = timing.jump_to_burst + self.loader_handshake_bound();
+        (upload + handshakes) * u64::from(UPLOADS) + self.reach_bound() + timing.reply_margin * 12
+    }
+
+    pub(crate) fn loader_handshake_bound(&self) -> Nanos {
+        let waits = u64::from(LOADER_BURSTS * (LOADER_BURSTS + 1) / 2);
+        self.timing.ok_wait * waits
+            + self.timing.quiet * 10 * u64::from(LOADER_BURSTS)
+            + SESSION_END_SILENCE * 2
+    }
+
+    /// Reaches the module and brings it to a RAM loader that talks at the transfer rate and knows its flash.
+    ///
+    /// The time this takes at most is announced as an event and kept to.
+    ///
+    /// # Errors
+    /// All of [`reach`](Self::reach); a refused or failed upload; a loader that does not start or does not know the
+    /// flash.
+    pub async fn connect(self: Arc<Self>, link: &Link) -> Result<RamLoader> {
+        Event::announce_bound(link, "connect", self.connect_bound());
+        let reached = self.reach(link).await?;
+        self.connect_reached(reached).await
+    }
+
+    /// The second half of [`connect`](Self::connect), for a module that was reached.
+    pub(crate) async fn connect_reached(self: Arc<Self>, reached: Reached) -> Result<RamLoader> {
+        let wire = self.bring_up(reached).await?;
+        let mut loader = RamLoader::new(wire, Arc::clone(&self));
+        loader.identify_flash().await?;
+        Ok(loader)
+    }
+
+    /// Uploads and starts the loader unless it runs already; ends with it at the transfer rate.
+    pub(crate) async fn bring_up(&self, mut reached: Reached) -> Result<Wire> {
+        let mut attempt = 1;
+        loop {
+            let result = match reached.info {
+                BootInfo::Loader(_) => {
+                    reached.wire.link.emit(Event::LoaderRunning);
+                    self.change_rate(&mut reached.wire).await
+                }
+                BootInfo::Rom(_) => self.upload_and_start(&mut reached, attempt).await,
+            };
+            match result {
+                Ok(()) => return Ok(reached.wire),
+                Err(error) if attempt == UPLOADS || !is_worth_repeating(&error) => return Err(error),
+                Err(error) => reached.wire.link.emit(Event::retry_of(&error)),
+            }
+            attempt += 1;
+            let link = reached.wire.link.clone();
+            if !self.can_reset() {
+                reach::silence(&link, SilenceReason::LostStep).await?;
+            }
+            reached = self.reach(&link).await?;
+        }
+    }
+
+    async fn upload_and_start(&self, reached: &mut Reached, attempt: u32) -> Result<()> {
+        let loader = self.image()?;
+        let wire = &mut reached.wire;
+        if let BootInfo::Rom(info) = &reached.info {
+            check_policy(&loader.image, info)?;
+        }
+        let run_command = needs_run_command(&reached.info);
+        let bytes = loader.image.segments.iter().map(|segment| segment.data.len() as u64).sum();
+        wire.link.emit(Event::Upload { bytes, run_command });
+        upload(wire, &loader.image, attempt, UPLOADS).await?;
+        start(wire, &loader.image, &reached.info, attempt, UPLOADS).await?;
+        let link = wire.link.clone();
+        link.sleep_until(link.sent_at() + self.timing.jump_to_burst).await.map_err(ErrorKind::from)?;
+        link.set_baud(self.baud_bps).await.map_err(ErrorKind::from)?;
+        link.purge();
+        self.expect_loader(wire).await
+    }
+
+    fn image(&self) -> Result<&LoaderImage> {
+        self.loader.as_deref().ok_or_else(|| Error::new(LoaderError::None))
+    }
+
+    /// A handshake with a loader that waits for one, at the port's present rate.
+    pub(crate) async fn loader_handshake(&self, link: &Link) -> Result<()> {
+        let mut handshake = Handshake::default();
+        for burst in 1..=LOADER_BURSTS {
+            let ok_wait = self.timing.ok_wait * u64::from(burst);
+            if handshake.try_once(link, &self.timing, ok_wait).await.map_err(ErrorKind::from)? {
+                link.emit(Event::Handshake { baud_bps: link.baud_bps(), bursts: burst });
+                return Ok(());
+            }
+            // An OK that came later than we waited would make a frame head of the next burst.
+            if burst == LOADER_BURSTS / 2 {
+                reach::silence(link, SilenceReason::NoHandshake).await?;
+            }
+        }
+        Err(Error::new(ErrorKind::NoHandshake {
+            side: Side::Loader,
+            baud_bps: link.baud_bps(),
+            heard: handshake.heard,
+        }))
+    }
+
+    /// Brings a loader that answered at the boot rate to the transfer rate: it has no command for that, so its
+    /// session is ended by three refused requests, and a new one begun.
+    async fn change_rate(&self, wire: &mut Wire) -> Result<()> {
+        if self.baud_bps == wire.link.baud_bps() {
+            return Ok(());
+        }
+        for _ in 0..ERRORS_THAT_END_A_SESSION {
+            // The answer is a refusal; should it be anything else, the silence below puts it right.
+            let _ = wire.exchange(&Request::counted_error()).await;
+        }
+        let link = wire.link.clone();
+        link.set_baud(self.baud_bps).await.map_err(ErrorKind::from)?;
+        link.purge();
+        self.expect_loader(wire).await
+    }
+
+    /// Shakes hands and makes sure that it is a loader that answers.
+    async fn expect_loader(&self, wire: &mut Wire) -> Result<()> {
+        self.loader_handshake(&wire.link.clone()).await?;
+        match reach::boot_info(wire).await? {
+            BootInfo::Loader(_) => Ok(()),
+            BootInfo::Rom(_) => Err(Error::new(ErrorKind::NotStarted)),
+        }
+    }
+}
+
+/// Whether a second upload may go better: not when the ROM or the eFuses gave a reason, or a person wants an end.
+fn is_worth_repeating(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Interrupted
+            | ErrorKind::Locked { .. }
+            | ErrorKind::Loader(_)
+            | ErrorKind::WrongChip { .. }
+            | ErrorKind::BootInfo(_)
+    )
+}

@@ -1,0 +1,338 @@
+//! What can go wrong in a run, with everything needed to say what, where, which attempt, in which state the flash is,
+//! and what to do.
+
+mod advice;
+mod flash_state;
+
+use std::fmt;
+
+use bl702_protocol::boot_info::BootInfoError;
+use bl702_protocol::code::Code;
+use bl702_protocol::image::boot_header::HeaderRefusal;
+use bl702_protocol::jedec::JedecId;
+use bl702_protocol::time::Nanos;
+
+pub use flash_state::{FlashState, Rescue};
+
+use crate::baud::BaudError;
+use crate::loader::LoaderError;
+use crate::plan::{FlashRange, PlanError};
+use crate::port::PortError;
+use crate::request::Side;
+use crate::session::LinkError;
+
+/// Result of a flow.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A run that failed.
+#[derive(Debug)]
+pub struct Error(Box<Failure>);
+
+/// What is known about a run that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// During which command, if it was one.
+    pub during: Option<During>,
+    /// What the run has done to the flash.
+    pub flash: FlashState,
+    /// Flash content that was erased and not yet written back.
+    pub rescue: Vec<Rescue>,
+}
+
+/// The command that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct During {
+    /// Who was asked.
+    pub side: Side,
+    /// Command id.
+    pub id: u8,
+    /// The command in words, to follow "failed to".
+    pub what: &'static str,
+    /// Flash range it was about.
+    pub range: Option<FlashRange>,
+    /// Which attempt was the last, from 1.
+    pub attempt: u32,
+    /// How many attempts there would have been.
+    pub attempts: u32,
+}
+
+/// Why a session has to end.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// A person wants it.
+    Interrupted,
+    /// The port failed.
+    Port(PortError),
+    /// The bound given beforehand was reached.
+    Bound {
+        /// The bound.
+        span: Nanos,
+    },
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum ErrorKind {
+    /// The port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A person ended the run.
+    #[error("interrupted")]
+    Interrupted,
+    /// The run took longer than announced.
+    #[error("not finished within the bound of {bound} that was announced")]
+    BoundReached {
+        /// The bound.
+        bound: Nanos,
+    },
+    /// No rate of the port suits the chip.
+    #[error(transparent)]
+    Baud(#[from] BaudError),
+    /// Nothing answered the handshake.
+    #[error("no answer to the handshake at {baud_bps} baud{}", heard_text(.heard))]
+    NoHandshake {
+        /// Whom we spoke to.
+        side: Side,
+        /// At which rate.
+        baud_bps: u32,
+        /// What came instead of `OK`, at most its first 64 bytes.
+        heard: Vec<u8>,
+    },
+    /// No reply began in time.
+    #[error("no answer within {waited}")]
+    NoAnswer {
+        /// The wait, from the end of the request.
+        waited: Nanos,
+    },
+    /// A reply stopped half-way.
+    #[error("the answer stopped short, {missing} bytes missing")]
+    Short {
+        /// How many bytes were missing, as far as the reply had said.
+        missing: usize,
+    },
+    /// Bytes that no reply can hold.
+    #[error("garbled answer: {reason}")]
+    Garbled {
+        /// What was expected and what came.
+        reason: String,
+    },
+    /// The reply had another length than the command calls for.
+    #[error("the answer has {got} data bytes instead of {expected}")]
+    WrongLength {
+        /// Bytes that belong there.
+        expected: usize,
+        /// Bytes that came.
+        got: usize,
+    },
+    /// Bytes that nobody asked for.
+    #[error("{count} bytes came that nobody asked for")]
+    Surplus {
+        /// How many.
+        count: usize,
+    },
+    /// `PD` in reply to a command that does not erase.
+    #[error(
+        "the module answered PD, which it sends only while it erases: the command id may have been damaged on the way"
+    )]
+    UnexpectedPending,
+    /// The side refused.
+    #[error("the module answered {code} ({})", .code.name())]
+    Refused {
+        /// The code.
+        code: Code,
+    },
+    /// The chip is no BL702, BL704 or BL706.
+    #[error("boot ROM version {version:08x}h is not that of a BL702 (07020001h)")]
+    WrongChip {
+        /// What it said.
+        version: u32,
+    },
+    /// Boot info of another chip.
+    #[error(transparent)]
+    BootInfo(#[from] BootInfoError),
+    /// The ROM of this chip would refuse the RAM loader at hand.
+    #[error("the boot ROM of this chip would refuse this RAM loader with {} ({}): {refusal}", .refusal.code(), .refusal.code().name())]
+    Locked {
+        /// What it would say.
+        refusal: HeaderRefusal,
+    },
+    /// The ROM echoed another segment header than was sent.
+    #[error("the boot ROM echoed another segment header than was sent")]
+    SegmentEcho,
+    /// There is no usable RAM loader image.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// The loader does not know the flash.
+    #[error("the RAM loader does not know the flash ({jedec})")]
+    FlashUnknown {
+        /// What the flash says it is.
+        jedec: JedecId,
+    },
+    /// After the start of the RAM loader the boot ROM answers.
+    #[error("the RAM loader was uploaded but did not start: the boot ROM answers instead")]
+    NotStarted,
+    /// The flash answers with another id than before.
+    #[error("the flash now says {now}, at the start it said {before}")]
+    FlashChanged {
+        /// Then.
+        before: JedecId,
+        /// Now.
+        now: JedecId,
+    },
+    /// What was asked for cannot be done with this flash or these pieces.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The flash does not hold what it should.
+    #[error("{}", difference_text(*.first, .found, .differing_bytes))]
+    Different {
+        /// Address of the first byte that differs.
+        first: u32,
+        /// Byte that belongs there and byte that is there, when it could be read.
+        found: Option<(u8, u8)>,
+        /// Bytes in sectors that differ.
+        differing_bytes: u32,
+    },
+    /// Reading again and again gives other bytes than the chip's own hash.
+    #[error("bytes read from {range} do not have the SHA-256 that the module computes")]
+    ReadMismatch {
+        /// Where.
+        range: FlashRange,
+    },
+    /// Too many repeats in one run.
+    #[error("gave up after {repeats} repeats in one run; the last trouble: {last}")]
+    TooManyRepeats {
+        /// How many.
+        repeats: u32,
+        /// The last trouble, in words.
+        last: String,
+    },
+}
+
+impl ErrorKind {
+    /// Exit status by `DESIGN.md`: 1 device or link, 2 usage or input file, 3 refused for safety, 4 difference found.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            ErrorKind::Baud(_) | ErrorKind::Loader(_) | ErrorKind::Plan(_) => 2,
+            ErrorKind::WrongChip { .. } | ErrorKind::BootInfo(_) => 3,
+            ErrorKind::Different { .. } => 4,
+            _ => 1,
+        }
+    }
+}
+
+impl Error {
+    /// An error outside any command.
+    pub fn new(kind: impl Into<ErrorKind>) -> Error {
+        Error(Box::new(Failure {
+            kind: kind.into(),
+            during: None,
+            flash: FlashState::Unchanged,
+            rescue: Vec::new(),
+        }))
+    }
+
+    /// An error during a command.
+    pub fn during(kind: ErrorKind, during: During) -> Error {
+        let mut error = Error::new(kind);
+        error.0.during = Some(during);
+        error
+    }
+
+    /// All that is known.
+    pub fn failure(&self) -> &Failure {
+        &self.0
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Exit status; see [`ErrorKind::exit_code`].
+    pub fn exit_code(&self) -> u8 {
+        self.0.kind.exit_code()
+    }
+
+    /// What to do next, in one or more sentences.
+    pub fn advice(&self) -> String {
+        advice::advice(&self.0)
+    }
+
+    /// Fills in what the session knows: why it was halted, the state of the flash, what is to be rescued.
+    pub(crate) fn completed(mut self, halt: Option<Halt>, flash: FlashState, rescue: Vec<Rescue>) -> Error {
+        match halt {
+            Some(Halt::Interrupted) => self.0.kind = ErrorKind::Interrupted,
+            Some(Halt::Port(error)) => self.0.kind = ErrorKind::Port(error),
+            Some(Halt::Bound { span }) => self.0.kind = ErrorKind::BoundReached { bound: span },
+            None => {}
+        }
+        self.0.flash = flash;
+        self.0.rescue = rescue;
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(during) = &self.0.during {
+            write!(f, "{during}: ")?;
+        }
+        write!(f, "{}", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0.kind)
+    }
+}
+
+impl<K: Into<ErrorKind>> From<K> for Error {
+    fn from(kind: K) -> Error {
+        Error::new(kind)
+    }
+}
+
+impl From<LinkError> for ErrorKind {
+    /// A halted session replaces the kind by the reason when the flow ends; a time-out that nobody handled is no
+    /// answer.
+    fn from(error: LinkError) -> ErrorKind {
+        match error {
+            LinkError::Halted => ErrorKind::Interrupted,
+            LinkError::TimedOut => ErrorKind::NoAnswer { waited: Nanos::ZERO },
+        }
+    }
+}
+
+impl fmt::Display for During {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "failed to {}", self.what)?;
+        if let Some(range) = &self.range {
+            write!(f, " at {range}")?;
+        }
+        write!(f, " ({}, command {:02X}h, attempt {} of {})", self.side, self.id, self.attempt, self.attempts)
+    }
+}
+
+fn heard_text(heard: &[u8]) -> String {
+    if heard.is_empty() {
+        return String::new();
+    }
+    let head: Vec<String> = heard.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let dots = if heard.len() > 16 { " ..." } else { "" };
+    format!("; what came instead begins with {}{dots}", head.join(" "))
+}
+
+fn difference_text(first: u32, found: &Option<(u8, u8)>, differing_bytes: &u32) -> String {
+    let sector = first & !0xFFF;
+    let bytes = match found {
+        Some((expected, got)) => format!("{got:02x} where {expected:02x} belongs"),
+        None => "another byte than belongs there".to_owned(),
+    };
+    format!(
+        "flash differs: first at {first:#08x} (sector {sector:#08x}, offset {:#05x}) with {bytes}; {differing_bytes} bytes lie in sectors that differ",
+        first - sector
+    )
+}

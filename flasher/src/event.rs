@@ -1,0 +1,182 @@
+//! What a run reports while it goes on: one stream for bars, text and JSON.
+
+use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::time::Nanos;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::plan::FlashRange;
+use crate::request::Side;
+use crate::session::Link;
+
+/// Something worth telling. In JSON one object a line, `event` names the variant in snake case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The part of the run that begins now is over by then, whatever happens.
+    Bound {
+        /// `connect` or `work`.
+        part: &'static str,
+        /// The bound, from now.
+        bound_ms: u64,
+    },
+    /// The module is reset through the modem lines.
+    ResetByLines,
+    /// The port has no modem lines, so a person has to reset the module if need be.
+    NoLines,
+    /// `OK` came.
+    Handshake {
+        /// Rate of the session.
+        baud_bps: u32,
+        /// Bursts it took.
+        bursts: u32,
+    },
+    /// Nothing is sent for a while, so that a session ends.
+    Silence {
+        /// How long.
+        span_ms: u64,
+        /// Why.
+        reason: SilenceReason,
+    },
+    /// Nothing answers; a person has to do something.
+    NeedsHands {
+        /// How long handshakes go on being tried.
+        wait_ms: u64,
+        /// Whether the port could reset the module, and has.
+        can_reset: bool,
+    },
+    /// What the module says about itself.
+    BootInfo {
+        /// Who answered.
+        side: Side,
+        /// ROM version, hexadecimal; absent for a loader.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// Chip id as the vendor's tools print it; absent for a loader.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        chip_id: Option<String>,
+    },
+    /// A RAM loader is running already and is used as it is.
+    LoaderRunning,
+    /// The RAM loader is uploaded.
+    Upload {
+        /// Bytes of its segments.
+        bytes: u64,
+        /// Whether it will be started by 1Ah, because eFuses forbid the usual way.
+        run_command: bool,
+    },
+    /// The flash was identified.
+    Flash {
+        /// Id, as `c2 20 14`.
+        jedec: String,
+        /// Whether the loader knows it.
+        identified: bool,
+        /// Name of the part, where one is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        part: Option<&'static str>,
+        /// Size that is used.
+        size_bytes: u32,
+    },
+    /// What will be done to the flash.
+    Plan {
+        /// Sectors that hold what they should already.
+        unchanged_bytes: u64,
+        /// Bytes to erase.
+        erase_bytes: u64,
+        /// Erase commands.
+        erase_commands: u64,
+        /// Bytes to program.
+        program_bytes: u64,
+        /// Bytes outside the image that share a sector with it; they are kept.
+        preserved: Vec<FlashRange>,
+    },
+    /// How far a phase has come. The last one of a phase has `done_bytes == total_bytes`.
+    Progress {
+        /// Which phase.
+        phase: Phase,
+        /// Bytes done.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
+    /// Something failed and is tried again.
+    Retry {
+        /// What, and how.
+        cause: String,
+    },
+    /// The module did not answer as agreed and is being reached again.
+    Resync {
+        /// How often this may still happen.
+        left: u32,
+    },
+    /// A range was compared by SHA-256.
+    Verified {
+        /// Which range.
+        range: FlashRange,
+        /// The hash, in hex.
+        sha256: String,
+    },
+    /// A range does not hold what it should and is written again.
+    Repair {
+        /// The sectors.
+        sectors: Vec<FlashRange>,
+    },
+    /// The module is reset by command.
+    ResetByCommand,
+    /// Something is not as it should be, but the work goes on or is done.
+    Warning {
+        /// What.
+        text: String,
+    },
+}
+
+/// Why the host is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SilenceReason {
+    /// No handshake: perhaps a session that another program left behind.
+    NoHandshake,
+    /// Host and module lost step.
+    LostStep,
+}
+
+/// A phase with a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// RAM loader to RAM.
+    Upload,
+    /// Flash to host.
+    Read,
+    /// Comparing by hash what is there with what should be there.
+    Compare,
+    /// Erasing.
+    Erase,
+    /// Programming.
+    Program,
+    /// Comparing by hash what was done with what should be there.
+    Verify,
+}
+
+impl Event {
+    pub(crate) fn boot_info(info: &BootInfo) -> Event {
+        match info {
+            BootInfo::Rom(rom) => Event::BootInfo {
+                side: Side::Rom,
+                version: Some(format!("{:08x}", rom.version)),
+                chip_id: Some(rom.chip_id_text()),
+            },
+            BootInfo::Loader(_) => Event::BootInfo { side: Side::Loader, version: None, chip_id: None },
+        }
+    }
+
+    pub(crate) fn retry_of(error: &Error) -> Event {
+        Event::Retry { cause: error.to_string() }
+    }
+
+    /// Announces a bound and has the session keep it.
+    pub(crate) fn announce_bound(link: &Link, part: &'static str, span: Nanos) {
+        link.emit(Event::Bound { part, bound_ms: span.as_millis() });
+        link.set_bound(span);
+    }
+}

@@ -1,0 +1,21 @@
+//! What the commands of `bl702-flash` do, from an open port to the result.
+
+mod backup;
+mod change;
+mod erase;
+mod finish;
+mod info;
+mod reset;
+mod verify;
+
+pub use backup::{Backup, backup};
+pub use change::{ChangeReport, PieceReport, write};
+pub use erase::{EraseReport, erase_chip, erase_range};
+pub use finish::After;
+pub use info::{InfoReport, info};
+pub use reset::reset;
+pub use verify::{VerifyReport, verify};
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,260 @@
+//! Bringing flash to hold given bytes: compare, erase, program, verify, repair.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::finish::{After, finish};
+use super::hex;
+use crate::connect::ConnectOptions;
+use crate::error::{Error, FlashState, Rescue, Result};
+use crate::event::{Event, Phase};
+use crate::plan::{BLOCK_64K, Change, Changes, FlashRange, Pieces, SECTOR, Step, Targets};
+use crate::session::Link;
+use crate::transfer::RamLoader;
+
+/// How often sectors that do not verify are written again.
+const REPAIRS: u32 = 2;
+
+/// A piece that the flash holds, verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PieceReport {
+    /// Where.
+    pub range: FlashRange,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+}
+
+/// What was done to the flash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeReport {
+    /// In the order of addresses.
+    pub pieces: Vec<PieceReport>,
+    /// Bytes of sectors that held what they should already.
+    pub unchanged_bytes: u64,
+    /// Bytes that were erased.
+    pub erased_bytes: u64,
+    /// Bytes that were programmed.
+    pub programmed_bytes: u64,
+    /// Sectors that had to be written more than once.
+    pub repaired_sectors: u64,
+}
+
+/// Writes pieces: only sectors that differ are erased and programmed, bytes beside a piece are kept, and everything is
+/// verified by SHA-256 in the end.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Plan`] for pieces past the end of the flash, before anything is changed;
+/// [`crate::error::ErrorKind::Different`] if sectors do not verify after repairs; everything that connecting and
+/// writing can run into.
+pub async fn write(
+    link: Link,
+    options: Arc<ConnectOptions>,
+    pieces: Pieces,
+    after: After,
+) -> Result<ChangeReport> {
+    let mut loader = Arc::clone(&options).connect(&link).await?;
+    pieces.check_within(loader.flash().size_bytes)?;
+    let report = change(&mut loader, &pieces).await?;
+    finish(loader, &options, after).await?;
+    Ok(report)
+}
+
+/// Brings the flash to hold these pieces; they lie within it.
+pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<ChangeReport> {
+    let mut targets = Targets::of(pieces);
+    announce(loader, &targets);
+    for sector in targets.incomplete() {
+        let (now, _) = loader.read_verified(sector, None).await?;
+        targets.keep(sector.start(), &now);
+    }
+    let mut work = Work { loader, targets, erased_bytes: 0, programmed_bytes: 0, repaired_sectors: 0 };
+    let changes = work.compare().await?;
+    let steps = changes.steps(&work.targets);
+    let touched: u64 = work.targets.ranges().iter().map(|range| u64::from(range.len())).sum();
+    let unchanged_bytes = touched - changes.0.len() as u64 * u64::from(SECTOR);
+    work.report_plan(&steps, unchanged_bytes);
+    work.carry_out(&steps).await?;
+    work.verify_and_repair().await?;
+    let pieces = pieces
+        .iter()
+        .map(|piece| PieceReport { range: piece.range(), sha256: hex(&Sha256::digest(piece.bytes())) })
+        .collect();
+    Ok(ChangeReport {
+        pieces,
+        unchanged_bytes,
+        erased_bytes: work.erased_bytes,
+        programmed_bytes: work.programmed_bytes,
+        repaired_sectors: work.repaired_sectors,
+    })
+}
+
+/// The bound covers everything being different, and all of it written twice.
+fn announce(loader: &RamLoader, targets: &Targets) {
+    let mut budget = loader.budget();
+    let ranges = targets.ranges();
+    let bytes: u64 = ranges.iter().map(|range| u64::from(range.len())).sum();
+    budget.read(targets.incomplete().len() as u64 * 2 * u64::from(SECTOR));
+    for part in ranges.iter().flat_map(|range| range.aligned_parts(SECTOR)) {
+        budget.hash(u64::from(part.len()) * 6);
+        budget.erase(&part);
+    }
+    budget.program(bytes * 2);
+    loader.announce_work(&budget);
+}
+
+struct Work<'l> {
+    loader: &'l mut RamLoader,
+    targets: Targets,
+    erased_bytes: u64,
+    programmed_bytes: u64,
+    repaired_sectors: u64,
+}
+
+impl Work<'_> {
+    /// What has to be done, by hashes: 64 KiB that hold their target or nothing at all are settled at once, others
+    /// sector by sector.
+    async fn compare(&mut self) -> Result<Changes> {
+        let mut changes = Changes::default();
+        let ranges = self.targets.ranges();
+        let total_bytes = ranges.iter().map(|range| u64::from(range.len())).sum();
+        let mut done_bytes = 0;
+        for block in ranges.iter().flat_map(|range| range.aligned_parts(BLOCK_64K)) {
+            let digest = self.loader.sha256(block).await?;
+            match self.settled(block, &digest) {
+                Some(change) => change.into_iter().for_each(|change| changes.note(block, change)),
+                None => self.compare_sectors(block, &mut changes).await?,
+            }
+            done_bytes += u64::from(block.len());
+            self.loader.link().emit(Event::Progress { phase: Phase::Compare, done_bytes, total_bytes });
+        }
+        Ok(changes)
+    }
+
+    async fn compare_sectors(&mut self, block: FlashRange, changes: &mut Changes) -> Result<()> {
+        for sector in block.aligned_parts(SECTOR) {
+            let digest = self.loader.sha256(sector).await?;
+            let change = self.settled(sector, &digest).unwrap_or(Some(Change::EraseAndProgram));
+            change.into_iter().for_each(|change| changes.note(sector, change));
+        }
+        Ok(())
+    }
+
+    /// `Some(None)`: holds its target; `Some(change)`: is erased; `None`: something else.
+    fn settled(&self, range: FlashRange, digest: &[u8; 32]) -> Option<Option<Change>> {
+        let target = self.targets.bytes(range);
+        if digest[..] == Sha256::digest(&target)[..] {
+            return Some(None);
+        }
+        let erased = vec![0xFF; range.len() as usize];
+        (digest[..] == Sha256::digest(&erased)[..]).then_some(Some(Change::Program))
+    }
+
+    fn report_plan(&self, steps: &[Step], unchanged_bytes: u64) {
+        let erase = || steps.iter().flat_map(|step| step.erase.iter());
+        let program = steps.iter().flat_map(|step| step.program.iter());
+        let kept_apart: Vec<FlashRange> = steps.iter().filter(|s| s.keeps).map(|s| s.range).collect();
+        let is_changed = |part: &FlashRange| kept_apart.iter().any(|step| step.intersection(part).is_some());
+        self.loader.link().emit(Event::Plan {
+            unchanged_bytes,
+            erase_bytes: erase().map(|unit| u64::from(unit.len())).sum(),
+            erase_commands: erase().count() as u64,
+            program_bytes: program.map(|run| u64::from(run.len())).sum(),
+            preserved: self.targets.kept().into_iter().filter(is_changed).collect(),
+        });
+    }
+
+    async fn carry_out(&mut self, steps: &[Step]) -> Result<()> {
+        let link = self.loader.link().clone();
+        let total_bytes = steps.iter().flat_map(|step| &step.program).map(|run| u64::from(run.len())).sum();
+        let mut done_bytes = 0;
+        for (index, step) in steps.iter().enumerate() {
+            link.set_flash_state(FlashState::Changing {
+                done: steps[..index].iter().map(|step| step.range).collect(),
+                unsettled: step.range,
+                untouched: steps[index + 1..].iter().map(|step| step.range).collect(),
+            });
+            if step.keeps {
+                let bytes = self.targets.bytes(step.range);
+                link.set_rescue(vec![Rescue { address: step.range.start(), bytes }]);
+            }
+            self.erase(step).await?;
+            for run in &step.program {
+                let base = done_bytes;
+                let sectors = run.to_sectors();
+                let bytes = self.targets.bytes(sectors);
+                let from = (run.start() - sectors.start()) as usize;
+                let report = |loader: &RamLoader, done: u64| {
+                    let done_bytes = base + done;
+                    loader.link().emit(Event::Progress { phase: Phase::Program, done_bytes, total_bytes });
+                };
+                self.loader.program(run.start(), &bytes[from..from + run.len() as usize], report).await?;
+                done_bytes += u64::from(run.len());
+                self.programmed_bytes += u64::from(run.len());
+            }
+            // Programmed and acknowledged; the hash at the end decides.
+            link.set_rescue(Vec::new());
+        }
+        if !steps.is_empty() {
+            let ranges = steps.iter().map(|step| step.range).collect();
+            link.set_flash_state(FlashState::Unverified { ranges });
+        }
+        Ok(())
+    }
+
+    async fn erase(&mut self, step: &Step) -> Result<()> {
+        let total_bytes = step.erase.iter().map(|unit| u64::from(unit.len())).sum();
+        let mut done_bytes = 0;
+        for unit in &step.erase {
+            self.loader.erase_unit(*unit).await?;
+            done_bytes += u64::from(unit.len());
+            self.erased_bytes += u64::from(unit.len());
+            self.loader.link().emit(Event::Progress { phase: Phase::Erase, done_bytes, total_bytes });
+        }
+        Ok(())
+    }
+
+    async fn verify_and_repair(&mut self) -> Result<()> {
+        let link = self.loader.link().clone();
+        let mut repairs = 0;
+        loop {
+            let Some((range, sectors)) = self.first_bad_range().await? else {
+                if self.programmed_bytes + self.erased_bytes > 0 {
+                    link.set_flash_state(FlashState::Verified);
+                }
+                return Ok(());
+            };
+            if repairs == REPAIRS {
+                let bytes = self.targets.bytes(range);
+                return Err(Error::new(self.loader.difference(range, &bytes, &sectors).await?));
+            }
+            repairs += 1;
+            self.repaired_sectors += sectors.len() as u64;
+            link.emit(Event::Repair { sectors: sectors.clone() });
+            let mut changes = Changes::default();
+            sectors.iter().for_each(|sector| changes.note(*sector, Change::EraseAndProgram));
+            let steps = changes.steps(&self.targets);
+            self.carry_out(&steps).await?;
+        }
+    }
+
+    /// The first of the touched ranges that does not hold its target, and the sectors of it that do not.
+    async fn first_bad_range(&mut self) -> Result<Option<(FlashRange, Vec<FlashRange>)>> {
+        let ranges = self.targets.ranges();
+        let total_bytes = ranges.iter().map(|range| u64::from(range.len())).sum();
+        let mut done_bytes = 0;
+        for range in ranges {
+            let bytes = self.targets.bytes(range);
+            let sectors = self.loader.differing_sectors(range, &bytes).await?;
+            if !sectors.is_empty() {
+                return Ok(Some((range, sectors)));
+            }
+            let link = self.loader.link();
+            done_bytes += u64::from(range.len());
+            link.emit(Event::Progress { phase: Phase::Verify, done_bytes, total_bytes });
+            link.emit(Event::Verified { range, sha256: hex(&Sha256::digest(&bytes)) });
+        }
+        Ok(None)
+    }
+}

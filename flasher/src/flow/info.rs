@@ -1,0 +1,71 @@
+//! What the module says about itself.
+
+use std::sync::Arc;
+
+use bl702_protocol::boot_info::BootInfo;
+
+use super::finish::{After, finish};
+use crate::connect::ConnectOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::request::{Request, Side};
+use crate::session::Link;
+use crate::transfer::{FlashId, RamLoader};
+
+/// What could be found out.
+#[derive(Debug)]
+pub struct InfoReport {
+    /// Boot info, of the ROM or of a loader that was running already.
+    pub boot_info: BootInfo,
+    /// The flash; `None` without a RAM loader.
+    pub flash: Option<FlashId>,
+    /// MAC address as the loader reads it; `None` without a loader, or if its parity is wrong.
+    pub mac: Option<[u8; 8]>,
+    /// Why the flash was not looked at.
+    pub no_flash: Option<Error>,
+}
+
+/// Asks the ROM, and then the RAM loader if there is one. That the loader cannot be uploaded, because there is none or
+/// because of the eFuses, is part of the report; other errors are errors.
+///
+/// # Errors
+/// Everything that connecting can run into, but for a missing loader, a locked chip and a flash that the loader does not
+/// know.
+pub async fn info(link: Link, options: Arc<ConnectOptions>, after: After) -> Result<InfoReport> {
+    Event::announce_bound(&link, "connect", options.connect_bound());
+    let reached = options.reach(&link).await?;
+    let boot_info = reached.info;
+    let mut report = InfoReport { boot_info, flash: None, mac: None, no_flash: None };
+    let wire = match options.bring_up(reached).await {
+        Ok(wire) => wire,
+        Err(error) if matches!(error.kind(), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
+            report.no_flash = Some(error);
+            leave_rom(&link, &options, after).await?;
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut loader = RamLoader::new(wire, Arc::clone(&options));
+    match loader.identify_flash().await {
+        Ok(()) => report.flash = Some(loader.flash()),
+        Err(error) if matches!(error.kind(), ErrorKind::FlashUnknown { .. }) => report.no_flash = Some(error),
+        Err(error) => return Err(error),
+    }
+    report.mac = loader.mac().await?;
+    finish(loader, &options, after).await?;
+    Ok(report)
+}
+
+/// The ROM would keep its session for 2 s and ignore the next program's handshake.
+async fn leave_rom(link: &Link, options: &ConnectOptions, after: After) -> Result<()> {
+    if after == After::Stay {
+        return Ok(());
+    }
+    link.emit(Event::ResetByCommand);
+    let mut wire = crate::transfer::Wire::new(link.clone(), options.timing);
+    if let Err(trouble) = wire.exchange(&Request::reset(Side::Rom)).await {
+        let kind = ErrorKind::from(trouble);
+        link.emit(Event::Warning { text: format!("the module was not reset: {kind}") });
+    }
+    Ok(())
+}

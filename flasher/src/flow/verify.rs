@@ -1,0 +1,63 @@
+//! Comparing flash with files.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::change::PieceReport;
+use super::finish::{After, finish};
+use super::hex;
+use crate::connect::ConnectOptions;
+use crate::error::{Error, Result};
+use crate::event::{Event, Phase};
+use crate::plan::Pieces;
+use crate::session::Link;
+
+/// Pieces that the flash holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// In the order of addresses.
+    pub pieces: Vec<PieceReport>,
+}
+
+/// Compares pieces with the flash by SHA-256.
+///
+/// # Errors
+/// [`ErrorKind::Different`] with the first byte that differs, found by comparing hashes of smaller and smaller parts;
+/// everything that connecting can run into.
+pub async fn verify(
+    link: Link,
+    options: Arc<ConnectOptions>,
+    pieces: Pieces,
+    after: After,
+) -> Result<VerifyReport> {
+    let mut loader = Arc::clone(&options).connect(&link).await?;
+    pieces.check_within(loader.flash().size_bytes)?;
+    let total_bytes = pieces.total_bytes();
+    let mut budget = loader.budget();
+    budget.hash(total_bytes * 3);
+    budget.read(u64::from(crate::plan::SECTOR));
+    loader.announce_work(&budget);
+    let mut reports = Vec::new();
+    let mut done_bytes = 0;
+    let mut difference = None;
+    for piece in pieces.iter() {
+        let range = piece.range();
+        let sectors = loader.differing_sectors(range, piece.bytes()).await?;
+        if !sectors.is_empty() && difference.is_none() {
+            difference = Some(loader.difference(range, piece.bytes(), &sectors).await?);
+        }
+        done_bytes += u64::from(range.len());
+        link.emit(Event::Progress { phase: Phase::Verify, done_bytes, total_bytes });
+        if sectors.is_empty() {
+            let sha256 = hex(&Sha256::digest(piece.bytes()));
+            link.emit(Event::Verified { range, sha256: sha256.clone() });
+            reports.push(PieceReport { range, sha256 });
+        }
+    }
+    finish(loader, &options, after).await?;
+    match difference {
+        Some(kind) => Err(Error::new(kind)),
+        None => Ok(VerifyReport { pieces: reports }),
+    }
+}

@@ -1,0 +1,62 @@
+//! A RAM loader image that was read and checked.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use bl702_protocol::image::ram_image::RamImage;
+use sha2::{Digest, Sha256};
+
+use super::LoaderError;
+use super::known::{KnownBuild, known_build};
+
+/// No image for 120 KiB of RAM is larger than this.
+pub const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// A RAM loader image.
+#[derive(Clone, Debug)]
+pub struct LoaderImage {
+    /// Where it came from, for people.
+    pub name: String,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// The published build it is, if it is one.
+    pub known: Option<&'static KnownBuild>,
+    /// The image in parts.
+    pub image: RamImage,
+}
+
+impl LoaderImage {
+    /// Takes bytes apart and checks what the ROM will check.
+    ///
+    /// # Errors
+    /// [`LoaderError::NotAnImage`]
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<LoaderImage, LoaderError> {
+        let name = name.into();
+        let image = match RamImage::parse(bytes) {
+            Ok(image) => image,
+            Err(source) => return Err(LoaderError::NotAnImage { name, source }),
+        };
+        Ok(LoaderImage { name, sha256: hex(&Sha256::digest(bytes)), known: known_build(&image), image })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`LoaderError`]
+    pub fn from_file(path: &Path) -> Result<LoaderImage, LoaderError> {
+        let unreadable = |source| LoaderError::Unreadable { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(unreadable)?;
+        // One byte more than allowed shows that there is more.
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(LoaderError::TooLarge { path: path.to_owned() });
+        }
+        LoaderImage::from_bytes(path.display().to_string(), &bytes)
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,164 @@
+//! What the driver needs of a port, and what can go wrong with one.
+
+mod record;
+mod serial;
+
+use std::path::PathBuf;
+
+use bl702_protocol::time::Nanos;
+
+use crate::reset::Lines;
+
+pub use record::Recorder;
+pub use serial::SerialPort;
+
+/// A byte stream to a module, with a clock.
+pub trait Port {
+    /// The port's clock. It does not go back.
+    fn now(&self) -> Nanos;
+
+    /// Waits until bytes come or until `until`, whichever is first; puts what came into `buffer` and says how many.
+    /// May return early with 0, so that the driver can look whether somebody wants to stop.
+    ///
+    /// # Errors
+    /// [`PortError`], for good: the port is of no more use.
+    fn read(&mut self, buffer: &mut [u8], until: Nanos) -> Result<usize, PortError>;
+
+    /// Sends all bytes. They may still be on their way when it returns.
+    ///
+    /// # Errors
+    /// [`PortError`], for good.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), PortError>;
+
+    /// Changes the rate.
+    ///
+    /// # Errors
+    /// [`PortError::BaudRefused`] if the port cannot do it.
+    fn set_baud(&mut self, baud_bps: u32) -> Result<(), PortError>;
+
+    /// Whether there are modem lines that can be set; a pty has none.
+    fn has_lines(&mut self) -> bool;
+
+    /// Sets both modem lines.
+    ///
+    /// # Errors
+    /// [`PortError`]
+    fn set_lines(&mut self, lines: Lines) -> Result<(), PortError>;
+
+    /// Throws away what was received and not read.
+    ///
+    /// # Errors
+    /// [`PortError`]
+    fn purge_input(&mut self) -> Result<(), PortError>;
+}
+
+impl<P: Port + ?Sized> Port for Box<P> {
+    fn now(&self) -> Nanos {
+        (**self).now()
+    }
+
+    fn read(&mut self, buffer: &mut [u8], until: Nanos) -> Result<usize, PortError> {
+        (**self).read(buffer, until)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), PortError> {
+        (**self).write(bytes)
+    }
+
+    fn set_baud(&mut self, baud_bps: u32) -> Result<(), PortError> {
+        (**self).set_baud(baud_bps)
+    }
+
+    fn has_lines(&mut self) -> bool {
+        (**self).has_lines()
+    }
+
+    fn set_lines(&mut self, lines: Lines) -> Result<(), PortError> {
+        (**self).set_lines(lines)
+    }
+
+    fn purge_input(&mut self) -> Result<(), PortError> {
+        (**self).purge_input()
+    }
+}
+
+/// What can go wrong with a port.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// No such file.
+    #[error("port {} does not exist", path.display())]
+    NotFound {
+        /// The port.
+        path: PathBuf,
+    },
+    /// The file is no terminal.
+    #[error("{} is not a serial port", path.display())]
+    NotATty {
+        /// The port.
+        path: PathBuf,
+    },
+    /// Another program has it.
+    #[error("port {} is in use by another program", path.display())]
+    Busy {
+        /// The port.
+        path: PathBuf,
+    },
+    /// Not allowed.
+    #[error("no permission to open port {}", path.display())]
+    Denied {
+        /// The port.
+        path: PathBuf,
+    },
+    /// It was there, and is no more.
+    #[error("port {} has vanished while it was in use", path.display())]
+    Vanished {
+        /// The port.
+        path: PathBuf,
+    },
+    /// It takes no more bytes.
+    #[error("port {} took only {written} of {len} bytes within {waited}", path.display())]
+    Stuck {
+        /// The port.
+        path: PathBuf,
+        /// Bytes it took.
+        written: usize,
+        /// Bytes there were.
+        len: usize,
+        /// How long was waited.
+        waited: Nanos,
+    },
+    /// It cannot do this rate.
+    #[error("port {} does not take the rate of {baud_bps} baud: {reason}", path.display())]
+    BaudRefused {
+        /// The port.
+        path: PathBuf,
+        /// The rate.
+        baud_bps: u32,
+        /// What the system says.
+        reason: String,
+    },
+    /// Anything else the system says.
+    #[error("failed to {action} port {}: {reason}", path.display())]
+    System {
+        /// The port.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system says.
+        reason: String,
+    },
+    /// The recording cannot be written.
+    #[error("failed to write the recording {}: {reason}", path.display())]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The emulated module cannot be built.
+    #[error("the emulated module cannot be used: {reason}")]
+    Emulated {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,194 @@
+//! What a flow can do: write, read with a deadline, sleep, change rate and lines, report.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use bl702_protocol::time::Nanos;
+
+use super::state::Shared;
+use super::{Event, FlashState, Lines, Output};
+use crate::error::Rescue;
+
+/// Why a wait ended without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkError {
+    /// The deadline passed. What had been received is still there.
+    TimedOut,
+    /// The session is to end: interrupted, port failed, or bound reached. Every later wait gives the same.
+    Halted,
+}
+
+/// A flow's handle to its session.
+#[derive(Clone, Debug)]
+pub struct Link {
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Link {
+    pub(super) fn new(shared: Arc<Mutex<Shared>>) -> Link {
+        Link { shared }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Shared) -> R) -> R {
+        f(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The session's time.
+    pub fn now(&self) -> Nanos {
+        self.with(|shared| shared.now)
+    }
+
+    /// The rate of the port.
+    pub fn baud_bps(&self) -> u32 {
+        self.with(|shared| shared.baud_bps)
+    }
+
+    /// Sends bytes, as one write. They leave the wire one after the other; see [`sent_at`](Self::sent_at).
+    pub fn write(&self, bytes: Vec<u8>) {
+        self.with(|shared| {
+            let span = Nanos::byte_times(bytes.len() as u64, shared.baud_bps);
+            shared.sent_at = shared.sent_at.max(shared.now) + span;
+            shared.outputs.push_back(Output::Write(bytes));
+        });
+    }
+
+    /// When everything written so far has left the wire, by the rate of the port.
+    pub fn sent_at(&self) -> Nanos {
+        self.with(|shared| shared.sent_at.max(shared.now))
+    }
+
+    /// Waits a span of time. Bytes that come meanwhile are kept.
+    ///
+    /// # Errors
+    /// [`LinkError::Halted`]
+    pub async fn sleep(&self, span: Nanos) -> Result<(), LinkError> {
+        let until = self.now() + span;
+        self.sleep_until(until).await
+    }
+
+    /// Waits until a time.
+    ///
+    /// # Errors
+    /// [`LinkError::Halted`]
+    pub async fn sleep_until(&self, until: Nanos) -> Result<(), LinkError> {
+        match self.wait(until, |_| None::<()>).await {
+            Err(LinkError::TimedOut) => Ok(()),
+            Err(LinkError::Halted) => Err(LinkError::Halted),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Takes received bytes as soon as there is at least one, `limit` at most.
+    ///
+    /// # Errors
+    /// [`LinkError::TimedOut`] when none came until `deadline`; [`LinkError::Halted`].
+    pub async fn read_some(&self, limit: usize, deadline: Nanos) -> Result<Vec<u8>, LinkError> {
+        self.wait(deadline, |shared| {
+            let count = shared.input.len().min(limit);
+            (count > 0).then(|| shared.input.drain(..count).collect())
+        })
+        .await
+    }
+
+    /// Takes what has been received, without waiting.
+    pub fn take_input(&self) -> Vec<u8> {
+        self.with(|shared| shared.input.drain(..).collect())
+    }
+
+    /// Number of received bytes that nobody took yet.
+    pub fn input_len(&self) -> usize {
+        self.with(|shared| shared.input.len())
+    }
+
+    /// Takes bytes until the line was quiet for `quiet`, but no longer than `limit`; gives what came.
+    ///
+    /// # Errors
+    /// [`LinkError::Halted`]
+    pub async fn drain(&self, quiet: Nanos, limit: Nanos) -> Result<Vec<u8>, LinkError> {
+        let end = self.now() + limit;
+        let mut drained = self.take_input();
+        loop {
+            let deadline = (self.now() + quiet).min(end);
+            match self.read_some(usize::MAX, deadline).await {
+                Ok(bytes) => drained.extend(bytes),
+                Err(LinkError::TimedOut) => return Ok(drained),
+                Err(LinkError::Halted) => return Err(LinkError::Halted),
+            }
+        }
+    }
+
+    /// Changes the rate, after the time that written bytes need to leave the wire.
+    ///
+    /// # Errors
+    /// [`LinkError::Halted`]
+    pub async fn set_baud(&self, baud_bps: u32) -> Result<(), LinkError> {
+        if self.baud_bps() == baud_bps {
+            return Ok(());
+        }
+        // 2 ms: what an adapter may hold back of what it was given.
+        self.sleep_until(self.sent_at() + Nanos::from_millis(2)).await?;
+        self.with(|shared| {
+            shared.baud_bps = baud_bps;
+            shared.outputs.push_back(Output::SetBaud(baud_bps));
+        });
+        Ok(())
+    }
+
+    /// Sets the modem lines.
+    pub fn set_lines(&self, lines: Lines) {
+        self.with(|shared| shared.outputs.push_back(Output::SetLines(lines)));
+    }
+
+    /// Throws away what was received, here and in the port.
+    pub fn purge(&self) {
+        self.with(|shared| {
+            shared.input.clear();
+            shared.outputs.push_back(Output::PurgeInput);
+        });
+    }
+
+    /// Reports something.
+    pub fn emit(&self, event: Event) {
+        self.with(|shared| shared.events.push_back(event));
+    }
+
+    /// Sets a time by which the flow must be over, `span` from now; every later wait ends there. Replaces the bound
+    /// that was set before.
+    pub fn set_bound(&self, span: Nanos) {
+        self.with(|shared| shared.bound = Some((shared.now + span, span)));
+    }
+
+    /// Notes what the run has done to the flash, for whatever error comes.
+    pub fn set_flash_state(&self, state: FlashState) {
+        self.with(|shared| shared.flash = state);
+    }
+
+    /// Notes bytes that are for the moment in nobody's hands but ours, for whatever error comes.
+    pub fn set_rescue(&self, rescue: Vec<Rescue>) {
+        self.with(|shared| shared.rescue = rescue);
+    }
+
+    async fn wait<R>(
+        &self,
+        deadline: Nanos,
+        mut take: impl FnMut(&mut Shared) -> Option<R>,
+    ) -> Result<R, LinkError> {
+        poll_fn(|_| {
+            self.with(|shared| {
+                if shared.halted() {
+                    return Poll::Ready(Err(LinkError::Halted));
+                }
+                if let Some(taken) = take(shared) {
+                    return Poll::Ready(Ok(taken));
+                }
+                if shared.now >= deadline {
+                    return Poll::Ready(Err(LinkError::TimedOut));
+                }
+                shared.wake_by(deadline);
+                Poll::Pending
+            })
+        })
+        .await
+    }
+}

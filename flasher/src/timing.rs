@@ -1,0 +1,92 @@
+//! How long the host waits, in three presets.
+//!
+//! The chip's own times are fixed (ROM reference 1.2, loader reference 2 and 5); the presets differ in what they
+//! allow for adapters, hubs and a chip that is slower than typical.
+
+use bl702_protocol::time::Nanos;
+
+/// Silence after which the loader has surely left its session: two receive time-outs of 2 s, 3.9 s is too short and
+/// 4.1 s is enough (loader reference 5). It covers the ROM's 2 s as well (ROM reference 1.2).
+pub const SESSION_END_SILENCE: Nanos = Nanos::from_millis(4_150);
+
+/// Length of a handshake burst. The loader's auto-baud is armed 2.0 ms out of every 2.9 ms, the ROM's 2 ms out of
+/// about 3; 3 ms always meets a window, and stays far from the 13 ms after which surplus 55h costs the session.
+pub const BURST: Nanos = Nanos::from_millis(3);
+
+/// A preset, as named on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// For bad adapters, hubs and networks: everything waits longer.
+    Slow,
+    /// For usual USB adapters.
+    #[default]
+    Normal,
+    /// For a good adapter on a short cable.
+    Fast,
+}
+
+/// The waits of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// EN is held low this long.
+    pub reset_hold: Nanos,
+    /// BOOT is high this long before EN is released (100 ms in the vendor's tools).
+    pub strap_settle: Nanos,
+    /// From the release of EN to the first burst.
+    pub reset_to_burst: Nanos,
+    /// From the end of a burst until `OK` must have come (chip: at most 13 ms after the first byte).
+    pub ok_wait: Nanos,
+    /// The line must be quiet this long after `OK` before the first frame. The loader loses a frame in the first
+    /// 0.5 ms and discards input for 1 ms, so no preset goes below 3 ms.
+    pub quiet: Nanos,
+    /// From the start of the RAM loader to its first burst (the vendor waits 300 ms, others 400 to 900 ms).
+    pub jump_to_burst: Nanos,
+    /// What a reply may take beyond the time the chip needs.
+    pub reply_margin: Nanos,
+    /// How long to go on asking for a handshake while a person resets the module.
+    pub hands: Nanos,
+}
+
+impl Timing {
+    /// The waits of a preset.
+    pub const fn of(pace: Pace) -> Timing {
+        match pace {
+            Pace::Slow => Timing {
+                reset_hold: Nanos::from_millis(200),
+                strap_settle: Nanos::from_millis(200),
+                reset_to_burst: Nanos::from_millis(200),
+                ok_wait: Nanos::from_millis(400),
+                quiet: Nanos::from_millis(60),
+                jump_to_burst: Nanos::from_millis(600),
+                reply_margin: Nanos::from_millis(2_000),
+                hands: Nanos::from_secs(30),
+            },
+            Pace::Normal => Timing {
+                reset_hold: Nanos::from_millis(50),
+                strap_settle: Nanos::from_millis(100),
+                reset_to_burst: Nanos::from_millis(50),
+                ok_wait: Nanos::from_millis(100),
+                quiet: Nanos::from_millis(20),
+                jump_to_burst: Nanos::from_millis(120),
+                reply_margin: Nanos::from_millis(700),
+                hands: Nanos::from_secs(10),
+            },
+            Pace::Fast => Timing {
+                reset_hold: Nanos::from_millis(10),
+                strap_settle: Nanos::from_millis(20),
+                reset_to_burst: Nanos::from_millis(20),
+                ok_wait: Nanos::from_millis(40),
+                quiet: Nanos::from_millis(3),
+                jump_to_burst: Nanos::from_millis(60),
+                reply_margin: Nanos::from_millis(300),
+                hands: Nanos::from_secs(5),
+            },
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing::of(Pace::Normal)
+    }
+}

@@ -1,0 +1,159 @@
+//! One request, one answer, strictly.
+
+use bl702_protocol::code::Code;
+use bl702_protocol::frame::{Reply, ReplyDecoder};
+use bl702_protocol::time::Nanos;
+
+use crate::error::ErrorKind;
+use crate::request::Request;
+use crate::session::{Link, LinkError};
+use crate::timing::Timing;
+
+/// `PD`s that are waited through: one a second in a chip erase that gives up after 49.5 s, one a unit in an erase.
+const MAX_PENDING: u32 = 64;
+
+/// A write that failed after it was acknowledged (loader reference 4, 31h).
+const LATE_WRITE_FAILURE: Code = Code(0x0006);
+
+/// Why a request has no good answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Halted,
+    NoAnswer { waited: Nanos },
+    Short { missing: usize },
+    Garbled { reason: String },
+    WrongLength { expected: usize, got: usize },
+    Surplus { count: usize },
+    UnexpectedPending,
+    Refused { code: Code },
+}
+
+impl From<LinkError> for Trouble {
+    fn from(error: LinkError) -> Trouble {
+        match error {
+            LinkError::Halted => Trouble::Halted,
+            LinkError::TimedOut => Trouble::NoAnswer { waited: Nanos::ZERO },
+        }
+    }
+}
+
+impl From<Trouble> for ErrorKind {
+    fn from(trouble: Trouble) -> ErrorKind {
+        match trouble {
+            Trouble::Halted => ErrorKind::Interrupted,
+            Trouble::NoAnswer { waited } => ErrorKind::NoAnswer { waited },
+            Trouble::Short { missing } => ErrorKind::Short { missing },
+            Trouble::Garbled { reason } => ErrorKind::Garbled { reason },
+            Trouble::WrongLength { expected, got } => ErrorKind::WrongLength { expected, got },
+            Trouble::Surplus { count } => ErrorKind::Surplus { count },
+            Trouble::UnexpectedPending => ErrorKind::UnexpectedPending,
+            Trouble::Refused { code } => ErrorKind::Refused { code },
+        }
+    }
+}
+
+/// The line to either side, one request at a time.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) link: Link,
+    pub(crate) timing: Timing,
+    /// The loader may still be programming what it acknowledged, and may yet say that it failed.
+    write_in_flight: bool,
+    /// Writes that were acknowledged and then failed, since the last [`Wire::take_late_failures`].
+    late_failures: u32,
+}
+
+impl Wire {
+    pub(crate) fn new(link: Link, timing: Timing) -> Wire {
+        Wire { link, timing, write_in_flight: false, late_failures: 0 }
+    }
+
+    /// Forgets what a session that is over may have had to say.
+    pub(crate) fn forget_writes(&mut self) {
+        self.write_in_flight = false;
+        self.late_failures = 0;
+    }
+
+    /// How many acknowledged writes failed; asking resets the number.
+    pub(crate) fn take_late_failures(&mut self) -> u32 {
+        std::mem::take(&mut self.late_failures)
+    }
+
+    /// Sends a request and takes its answer; gives the data of it (none for a bare `OK`).
+    pub(crate) async fn exchange(&mut self, request: &Request) -> Result<Vec<u8>, Trouble> {
+        if self.link.input_len() > 0 && !self.write_in_flight {
+            let surplus = self.link.drain(self.timing.quiet, self.timing.quiet * 10).await?;
+            return Err(Trouble::Surplus { count: surplus.len() });
+        }
+        self.link.write(request.frame());
+        let reply = self.answer(request).await?;
+        self.write_in_flight = request.may_fail_late();
+        let data = match reply {
+            Reply::Data(data) => data,
+            _ => Vec::new(),
+        };
+        match request.data_len {
+            Some(expected) if data.len() != expected => {
+                Err(Trouble::WrongLength { expected, got: data.len() })
+            }
+            _ => Ok(data),
+        }
+    }
+
+    /// Sends a request to which no answer comes.
+    pub(crate) fn send_only(&mut self, request: &Request) {
+        self.link.write(request.frame());
+    }
+
+    async fn answer(&mut self, request: &Request) -> Result<Reply, Trouble> {
+        let patience = request.work + self.timing.reply_margin;
+        let transfer = Nanos::byte_times(request.data_len.unwrap_or(0) as u64 + 4, self.link.baud_bps());
+        let mut waiting_since = self.link.sent_at();
+        let mut decoder = ReplyDecoder::new(request.shape());
+        let mut pending = 0;
+        loop {
+            let deadline = waiting_since + patience + transfer;
+            let bytes = match self.link.read_some(decoder.missing(), deadline).await {
+                Ok(bytes) => bytes,
+                Err(LinkError::Halted) => return Err(Trouble::Halted),
+                Err(LinkError::TimedOut) if decoder.is_partial() => {
+                    return Err(Trouble::Short { missing: decoder.missing() });
+                }
+                Err(LinkError::TimedOut) => return Err(Trouble::NoAnswer { waited: patience + transfer }),
+            };
+            let reply = match decoder.push(&bytes) {
+                Ok((_, reply)) => reply,
+                Err(error) => return Err(self.garbled(&error.got, error.to_string()).await),
+            };
+            match reply {
+                None => {}
+                Some(Reply::Pending) if pending == MAX_PENDING => {
+                    return Err(Trouble::Garbled { reason: format!("more than {MAX_PENDING} times PD") });
+                }
+                Some(Reply::Pending) => {
+                    pending += 1;
+                    waiting_since = self.link.now();
+                }
+                Some(Reply::Refused(code)) if code == LATE_WRITE_FAILURE && self.write_in_flight => {
+                    // This belongs to the write before; the answer proper follows.
+                    self.write_in_flight = false;
+                    self.late_failures += 1;
+                    decoder = ReplyDecoder::new(request.shape());
+                }
+                Some(Reply::Refused(code)) => return Err(Trouble::Refused { code }),
+                Some(reply) => return Ok(reply),
+            }
+        }
+    }
+
+    /// Tells a `PD` that has no business here from other bytes that make no sense.
+    async fn garbled(&mut self, got: &[u8], reason: String) -> Trouble {
+        if got == b"P" {
+            let deadline = self.link.now() + self.timing.quiet;
+            if self.link.read_some(1, deadline).await.is_ok_and(|next| next == b"D") {
+                return Trouble::UnexpectedPending;
+            }
+        }
+        if got == b"PD" { Trouble::UnexpectedPending } else { Trouble::Garbled { reason } }
+    }
+}

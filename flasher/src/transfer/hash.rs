@@ -1,0 +1,97 @@
+//! Comparing flash with bytes by SHA-256, without reading it.
+
+use sha2::{Digest, Sha256};
+
+use super::loader::RamLoader;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{BLOCK_64K, FlashRange, SECTOR};
+use crate::request::Request;
+
+/// Index of the first byte that differs, the shorter one's end counting as a difference.
+pub fn first_difference(expected: &[u8], got: &[u8]) -> Option<usize> {
+    let differs = expected.iter().zip(got).position(|(expected, got)| expected != got);
+    differs.or_else(|| (expected.len() != got.len()).then(|| expected.len().min(got.len())))
+}
+
+impl RamLoader {
+    /// SHA-256 of a range, computed by the module.
+    pub(crate) async fn sha256(&mut self, range: FlashRange) -> Result<[u8; 32]> {
+        let answer = self.ask(&Request::sha256(range)).await?;
+        let got = answer.len();
+        answer.try_into().map_err(|_| Error::new(ErrorKind::WrongLength { expected: 32, got }))
+    }
+
+    /// Whether a range holds these bytes.
+    pub(crate) async fn holds(&mut self, range: FlashRange, bytes: &[u8]) -> Result<bool> {
+        Ok(self.sha256(range).await? == <[u8; 32]>::from(Sha256::digest(bytes)))
+    }
+
+    /// The parts of a range, cut at sector boundaries, that do not hold these bytes: the whole is compared, then blocks
+    /// of 64 KiB, then sectors.
+    pub(crate) async fn differing_sectors(
+        &mut self,
+        range: FlashRange,
+        bytes: &[u8],
+    ) -> Result<Vec<FlashRange>> {
+        let mut differing = Vec::new();
+        if self.holds(range, bytes).await? {
+            return Ok(differing);
+        }
+        for block in range.aligned_parts(BLOCK_64K) {
+            // A range within one block has been compared already.
+            if block != range && self.holds(block, within(range, bytes, block)).await? {
+                continue;
+            }
+            for sector in block.aligned_parts(SECTOR) {
+                if sector == range || !self.holds(sector, within(range, bytes, sector)).await? {
+                    differing.push(sector);
+                }
+            }
+        }
+        Ok(differing)
+    }
+
+    /// What differs first, for the error that a verification ends with.
+    pub(crate) async fn difference(
+        &mut self,
+        range: FlashRange,
+        bytes: &[u8],
+        sectors: &[FlashRange],
+    ) -> Result<ErrorKind> {
+        let differing_bytes = sectors.iter().map(FlashRange::len).sum();
+        let Some(sector) = sectors.first() else {
+            return Ok(ErrorKind::Different { first: range.start(), found: None, differing_bytes });
+        };
+        let expected = within(range, bytes, *sector);
+        let got = self.read(*sector, None).await?;
+        let found =
+            first_difference(expected, &got).and_then(|at| Some((at, *expected.get(at)?, *got.get(at)?)));
+        Ok(match found {
+            Some((at, expected, got)) => ErrorKind::Different {
+                first: sector.start() + at as u32,
+                found: Some((expected, got)),
+                differing_bytes,
+            },
+            None => ErrorKind::Different { first: sector.start(), found: None, differing_bytes },
+        })
+    }
+}
+
+/// The bytes of `part`, which lies in `range`, whose bytes are `bytes`.
+pub(super) fn within(range: FlashRange, bytes: &[u8], part: FlashRange) -> &[u8] {
+    let from = (part.start() - range.start()) as usize;
+    &bytes[from..from + part.len() as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_found() {
+        assert_eq!(first_difference(b"same", b"same"), None);
+        assert_eq!(first_difference(b"abcd", b"abXd"), Some(2));
+        assert_eq!(first_difference(b"abcd", b"ab"), Some(2));
+        assert_eq!(first_difference(b"", b"a"), Some(0));
+    }
+}
