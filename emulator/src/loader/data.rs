@@ -1,0 +1,65 @@
+//! What the loader remembers: flash configuration, whether the flash was identified, XIP state, write error and log.
+//!
+//! Only the write error ends with a session; the rest stays (`reference/loader-protocol.md` section 5).
+
+use bl702_protocol::image::flash_config::FlashConfig;
+use bl702_protocol::time::Nanos;
+
+use super::flash_list;
+use super::log::Log;
+use crate::chip::Chip;
+use crate::flash::{StatusLayout, WRITE_STATUS_1};
+
+/// State that outlives a session.
+#[derive(Debug)]
+pub(super) struct LoaderData {
+    pub(super) flash_config: FlashConfig,
+    /// Flag 80h of the JEDEC id answer. Once set it stays.
+    pub(super) flash_identified: bool,
+    /// Between 60h and 61h. What that changes for other commands is not known: nothing here (assumed).
+    pub(super) xip_started: bool,
+    /// A write has failed since the session or the last well-formed erase began.
+    pub(super) write_failed: bool,
+    pub(super) log: Log,
+}
+
+impl LoaderData {
+    pub(super) fn new() -> LoaderData {
+        LoaderData {
+            flash_config: flash_list::default_config(),
+            flash_identified: false,
+            xip_started: false,
+            write_failed: false,
+            log: Log::default(),
+        }
+    }
+
+    /// Reads the JEDEC id, looks the flash configuration up and clears the status registers, as the loader does at its
+    /// start and in 3Bh with a pin; gives the time when the flash is ready.
+    ///
+    /// Which pins are chosen makes no difference here: the flash is always found (assumed). One still busy with what
+    /// was begun before a reset is waited for (assumed).
+    pub(super) fn identify_flash(&mut self, chip: &mut Chip, at: Nanos) -> Nanos {
+        let at = chip.flash.busy_until().map_or(at, |busy_until| busy_until.max(at));
+        let found = chip.flash.init().ok().and_then(flash_list::config);
+        if let Some(config) = found {
+            self.flash_config = config;
+            self.flash_identified = true;
+        }
+        let [manufacturer, kind, capacity] = chip.flash.jedec_id();
+        let known = if found.is_some() { "known" } else { "not known" };
+        self.log.line(&format!("flash id {manufacturer:02x}{kind:02x}{capacity:02x} {known}"));
+        // Parts with quad I/O in two registers get QE (bit 1 of the second) set again after the clearing.
+        let cleared: &[u8] = match chip.flash.part().status {
+            StatusLayout::Macronix => &[0x00],
+            StatusLayout::WinbondTwo | StatusLayout::WinbondThree => &[0x00, 0x02],
+        };
+        match chip.flash.begin_write_register(at, WRITE_STATUS_1, cleared) {
+            Ok(ready_at) => ready_at,
+            Err(error) => {
+                self.log.line(&format!("status register not cleared: {error}"));
+                at
+            }
+        }
+    }
+}
