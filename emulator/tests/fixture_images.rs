@@ -1,6 +1,7 @@
 //! Builds the made-up images under `fixtures/images` and holds the committed files against them.
 //!
 //! `BL702_REGENERATE_FIXTURES=1 cargo test -p bl702-emulator --test fixture_images` writes the files anew.
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::path::PathBuf;
 

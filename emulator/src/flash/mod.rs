@@ -4,8 +4,10 @@
 //! is in the cells once [`Flash::settle`] was called with that time or a later one.
 
 mod array;
+mod fault;
 mod operation;
 mod part;
+mod power;
 mod status;
 
 use std::ops::Range;
@@ -13,8 +15,9 @@ use std::ops::Range;
 use bl702_protocol::time::Nanos;
 
 use array::Array;
+pub use fault::{FlashError, FlashFaults, FlashOperations};
+pub use operation::EraseUnit;
 use operation::Operation;
-pub use operation::{EraseUnit, FlashError, FlashFaults, FlashOperations};
 pub use part::{FlashPart, FlashSpeed, FlashTimes, PARTS};
 use status::StatusRegisters;
 pub use status::{

@@ -1,11 +1,11 @@
-//! What a flash does over time, and what is left of it when the power goes.
+//! What a flash does over time: programs, erases, register writes.
 
 use std::collections::VecDeque;
 
 use bl702_protocol::time::Nanos;
-use rand::Rng;
 
 use super::Flash;
+use super::fault::FlashError;
 use super::status::StatusRegisters;
 
 /// What can be erased at once, besides the whole chip.
@@ -30,81 +30,13 @@ impl EraseUnit {
     }
 }
 
-/// Why the flash did not do what it was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FlashError {
-    /// Injected: initialising (reading the JEDEC id) failed.
-    #[error("flash initialisation failed")]
-    Init,
-    /// Injected: the write enable latch did not set.
-    #[error("flash write enable failed")]
-    WriteEnable,
-    /// Injected: programming failed.
-    #[error("flash program failed")]
-    Program,
-    /// Injected: erasing failed.
-    #[error("flash erase failed")]
-    Erase,
-    /// Injected: a status register could not be read.
-    #[error("flash status register read failed")]
-    ReadStatus,
-    /// Injected: a status register could not be written.
-    #[error("flash status register write failed")]
-    WriteStatus,
-    /// The part is still busy with an earlier operation and ignores commands.
-    #[error("flash busy until {until}")]
-    Busy {
-        /// When it is done.
-        until: Nanos,
-    },
-}
-
-/// Failures injected into the calls of the chip's flash driver, one by one, as the conformance vectors do.
-///
-/// `wren` is the separate write-enable call that the RAM loader makes in 38h and 3Ch; programming and erasing by
-/// the ROM's driver, which enable writing themselves, fail with `program` and `erase`. A chip erase knows only `wren`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlashFaults {
-    /// Programming fails.
-    pub program: bool,
-    /// Erasing a sector or block fails.
-    pub erase: bool,
-    /// Setting the write enable latch fails.
-    pub wren: bool,
-    /// Reading a status register fails.
-    pub rsr: bool,
-    /// Writing a status register fails.
-    pub wsr: bool,
-    /// Initialising fails.
-    pub init: bool,
-}
-
-/// How often what was done to the flash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlashOperations {
-    /// Programs begun, of any length.
-    pub programs: u64,
-    /// Pages (or parts of one) whose programming was begun.
-    pub pages_programmed: u64,
-    /// Bytes whose programming was begun.
-    pub bytes_programmed: u64,
-    /// 4 KiB, 32 KiB and 64 KiB erases begun.
-    pub units_erased: u64,
-    /// Chip erases begun.
-    pub chip_erases: u64,
-    /// Status register writes begun.
-    pub status_writes: u64,
-    /// Pages, erases and status writes that block protection or a status lock made the part ignore.
-    pub ignored: u64,
-}
-
 /// One page of a program under way.
 #[derive(Clone, Debug)]
 pub(super) struct Page {
-    start: Nanos,
-    done: Nanos,
-    address: u32,
-    bytes: Vec<u8>,
+    pub(super) start: Nanos,
+    pub(super) done: Nanos,
+    pub(super) address: u32,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// What keeps the part busy.
@@ -284,69 +216,8 @@ impl Flash {
         self.settle(now);
         Ok(done)
     }
-
-    /// Takes the power away at `now`: what is done stays, what is under way is torn, volatile bits are as after power-up.
-    ///
-    /// Assumed, as no data sheet says: a page keeps a prefix of its bytes, then one byte of which some bits are
-    /// programmed; a unit being erased is first driven to zeros (a tenth of the time) and then rises to ones bit by bit; a
-    /// status register is either old or new. The same seed gives the same damage.
-    pub fn power_cut(&mut self, now: Nanos, rng: &mut (impl Rng + ?Sized)) {
-        self.settle(now);
-        match self.operation.take() {
-            Some(Operation::Program { pages, .. }) => {
-                if let Some(page) = pages.front().filter(|page| page.start < now) {
-                    self.tear_page(page, progress(page.start, page.done, now), rng);
-                }
-            }
-            Some(Operation::Erase { start, done, address, len }) if start < now => {
-                self.tear_erase(address, len, progress(start, done, now), rng);
-            }
-            Some(Operation::Status { new, .. }) => {
-                if rng.next_u32() & 1 == 1 {
-                    self.status = new;
-                }
-            }
-            _ => {}
-        }
-        self.status.power_cycled();
-    }
-
-    fn tear_page(&mut self, page: &Page, progress: f64, rng: &mut (impl Rng + ?Sized)) {
-        let whole = (page.bytes.len() as f64 * progress) as usize;
-        let mut torn = page.bytes[..whole].to_vec();
-        if let Some(byte) = page.bytes.get(whole) {
-            // Bits that were to become 0 and did not get there stay 1.
-            torn.push(byte | rng.next_u32() as u8);
-        }
-        self.array.program(page.address, &torn);
-    }
-
-    fn tear_erase(&mut self, address: u32, len: u32, progress: f64, rng: &mut (impl Rng + ?Sized)) {
-        const ZEROING: f64 = 0.1;
-        let mut cells = vec![0; len as usize];
-        self.array.read(address, &mut cells);
-        let mut draws = [0; 8];
-        for cell in &mut cells {
-            rng.fill_bytes(&mut draws);
-            if progress < ZEROING {
-                if f64::from(draws[0]) < 256.0 * progress / ZEROING {
-                    *cell = 0;
-                }
-            } else {
-                let risen = 256.0 * (progress - ZEROING) / (1.0 - ZEROING);
-                *cell = (0..8).fold(0, |byte, bit| byte | u8::from(f64::from(draws[bit]) < risen) << bit);
-            }
-        }
-        self.array.set(address, &cells);
-    }
 }
 
 fn overlaps(area: &std::ops::Range<u32>, address: u32, len: u32) -> bool {
     !area.is_empty() && address < area.end && area.start < address + len
-}
-
-/// How much of the span from `start` to `done` has passed at `now`, from 0 to 1.
-fn progress(start: Nanos, done: Nanos, now: Nanos) -> f64 {
-    let whole = done.since(start).0.max(1);
-    (now.since(start).0 as f64 / whole as f64).min(1.0)
 }

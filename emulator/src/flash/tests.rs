@@ -225,6 +225,19 @@ fn a_cut_when_all_is_done_or_nothing_begun_does_no_harm() {
 }
 
 #[test]
+fn a_register_write_cut_short_is_done_or_not() {
+    let after = |seed, cut| {
+        let mut flash = flash();
+        flash.begin_write_register(MS, WRITE_STATUS_1, &[0x40]).unwrap();
+        flash.power_cut(cut, &mut ChaCha8Rng::seed_from_u64(seed));
+        status(&mut flash, cut, READ_STATUS_1)
+    };
+    let outcomes: std::collections::BTreeSet<_> = (0..16).map(|seed| after(seed, MS * 3)).collect();
+    assert_eq!(Vec::from_iter(outcomes), [0x00, 0x40]);
+    assert!((0..16).all(|seed| after(seed, MS) == 0 && after(seed, MS * 6) == 0x40));
+}
+
+#[test]
 fn a_thousand_modules_fit() {
     let flashes = vec![Flash::new(FlashPart::by_name("KH25V80").unwrap()); 1000];
     assert_eq!(flashes.iter().map(Flash::sectors_in_memory).sum::<usize>(), 0);
