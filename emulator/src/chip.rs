@@ -30,8 +30,14 @@ pub(crate) struct Chip {
     pub(crate) events: VecDeque<TimedEvent>,
 }
 
+/// Most events kept for a caller that does not collect them; then the oldest go.
+const EVENTS_KEPT: usize = 1 << 16;
+
 impl Chip {
     pub(crate) fn emit(&mut self, at: Nanos, event: Event) {
+        if self.events.len() == EVENTS_KEPT {
+            self.events.pop_front();
+        }
         self.events.push_back(TimedEvent { at, event });
     }
 }

@@ -231,7 +231,6 @@ impl Bench {
             Running::Rom(RomState::UartDisabled) | Running::Nothing => Some("stuck"),
             Running::Rom(_) => Some("handshake"),
             Running::Loader(state) if state.in_session() => None,
-            Running::Loader(state) if state.is_hung() => Some("stuck"),
             Running::Loader(_) => Some("handshake"),
             Running::Firmware => Some("flash_boot"),
             Running::RomBoot2 => Some("rom_boot2"),
