@@ -27,51 +27,138 @@ pub enum SessionEnd {
 pub enum Event {
     /// The ROM initialised the flash.
     FlashInit,
-    /// The ROM was told to erase `start..=end`.
-    FlashErase { start: u32, end: u32 },
-    /// The ROM was told to write `length` bytes at `address`; `head` holds the first 64 at most.
-    FlashWrite { address: u32, length: u32, head: Vec<u8> },
-    /// A fuse word changed to `word` (little-endian value) at byte `offset` of the eFuse block.
-    EfuseProgram { offset: u8, word: u32 },
+    /// The ROM was told to erase flash.
+    FlashErase {
+        /// First address.
+        start: u32,
+        /// Last address.
+        end: u32,
+    },
+    /// The ROM was told to write flash.
+    FlashWrite {
+        /// First address.
+        address: u32,
+        /// Bytes written.
+        length: u32,
+        /// The first 64 of them at most.
+        head: Vec<u8>,
+    },
+    /// A fuse word changed.
+    EfuseProgram {
+        /// Byte offset in the eFuse block.
+        offset: u8,
+        /// The new value.
+        word: u32,
+    },
     /// A peripheral register was written by a memory write command.
-    RegWrite { address: u32, value: u32 },
+    RegWrite {
+        /// Its address.
+        address: u32,
+        /// The value written.
+        value: u32,
+    },
     /// The CPU was reset through GLB `swrst_cfg2` bit 1.
     CpuReset,
     /// The whole system was reset by a command.
     SystemReset,
-    /// Execution went to `address` in RAM.
-    Jump { address: u32 },
+    /// Execution went to RAM.
+    Jump {
+        /// Where.
+        address: u32,
+    },
     /// The ROM went to boot from flash.
     BootFromFlash,
     /// A boot header asked for the boot2 inside the ROM.
     RomBoot2,
     /// The PLL was set from a boot header.
-    Pll { xtal_type: u8, pll: u8 },
+    Pll {
+        /// Crystal type of the header's clock configuration.
+        xtal_type: u8,
+        /// PLL clock of the header's clock configuration.
+        pll: u8,
+    },
     /// The CPU took a bus fault: dead until reset.
     Fault,
-    /// The chip hangs or will never answer, and why.
-    Stuck { reason: &'static str },
+    /// The chip hangs or will never answer.
+    Stuck {
+        /// Why.
+        reason: &'static str,
+    },
 
     /// The module left reset (EN high with power).
-    Reset { boot_high: bool },
-    /// Auto-baud locked at `baud_bps` and a session of `stage` began with `OK`.
-    Handshake { stage: Stage, baud_bps: u32 },
-    /// A whole command was taken. `known` is false for ids that this stage does not have.
-    Command { stage: Stage, id: u8, payload: Vec<u8>, known: bool, checksum_ok: bool },
-    /// The chip answered `FL` with this code.
-    Refused { stage: Stage, id: u8, code: u16 },
+    Reset {
+        /// The level of the BOOT pin at that moment; the ROM samples it a little later.
+        boot_high: bool,
+    },
+    /// Auto-baud locked and a session began with `OK`.
+    Handshake {
+        /// Who answered.
+        stage: Stage,
+        /// The rate, as rounded by the chip.
+        baud_bps: u32,
+    },
+    /// A whole command was taken.
+    Command {
+        /// Who took it.
+        stage: Stage,
+        /// Its id.
+        id: u8,
+        /// Its payload.
+        payload: Vec<u8>,
+        /// False for ids that this stage does not have.
+        known: bool,
+        /// False if the loader found the checksum wrong (the ROM never looks).
+        checksum_ok: bool,
+    },
+    /// The chip answered `FL`.
+    Refused {
+        /// Who answered.
+        stage: Stage,
+        /// The command refused; 0 for a ROM frame that is too long.
+        id: u8,
+        /// The code, as in `FL0104`.
+        code: u16,
+    },
     /// The ROM skipped a byte that is no command id while looking for one.
-    SkippedByte { byte: u8 },
+    SkippedByte {
+        /// The byte.
+        byte: u8,
+    },
     /// The ROM ran the previous command again for an unknown id found with 3 or more bytes behind it.
-    Reran { unknown_id: u8, id: u8 },
+    Reran {
+        /// The id on the wire.
+        unknown_id: u8,
+        /// The command that ran.
+        id: u8,
+    },
     /// A session ended without a word.
-    SessionEnded { stage: Stage, why: SessionEnd },
-    /// Received bytes were lost, and why (FIFO overrun, behind a frame, before the session was ready...).
-    BytesLost { count: u32, why: &'static str },
+    SessionEnded {
+        /// Whose.
+        stage: Stage,
+        /// Why.
+        why: SessionEnd,
+    },
+    /// Received bytes were lost (FIFO overrun, behind a frame, before the session was ready...).
+    BytesLost {
+        /// How many.
+        count: u32,
+        /// Why.
+        why: &'static str,
+    },
     /// The RAM loader erased one unit of flash.
-    FlashUnitErased { address: u32, length: u32 },
+    FlashUnitErased {
+        /// First address.
+        address: u32,
+        /// Bytes.
+        length: u32,
+    },
     /// The RAM loader programmed flash.
-    FlashProgrammed { address: u32, length: u32 },
+    FlashProgrammed {
+        /// First address.
+        address: u32,
+        /// Bytes.
+        length: u32,
+    },
 }
 
 /// An event and when it happened.

@@ -266,7 +266,8 @@ impl LineTx {
         if burst.end() <= at {
             return self.bursts.pop_front();
         }
-        let mut sent = (at.since(burst.start).0 as u128 * u128::from(burst.baud_bps) / 10_000_000_000) as usize;
+        let mut sent =
+            (at.since(burst.start).0 as u128 * u128::from(burst.baud_bps) / 10_000_000_000) as usize;
         while sent > 0 && burst.arrival(sent) > at {
             sent -= 1;
         }

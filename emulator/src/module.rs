@@ -107,7 +107,7 @@ impl ModuleBuilder {
 
     /// The module, powered up at time 0.
     pub fn build(self) -> Module {
-        let fuses = self.efuse.unwrap_or_else(|| self.profile.efuse);
+        let fuses = self.efuse.unwrap_or(self.profile.efuse);
         let mut flash = self.profile.new_flash();
         if let Some(contents) = &self.flash {
             flash.load(contents);

@@ -1,4 +1,5 @@
 //! The conformance vectors: what the vendor's own code answered.
+#![allow(clippy::unwrap_used, reason = "test support code: a failure is a failed test")]
 
 use bl702_emulator::conformance::{Vector, Verdict, run};
 use rstest::rstest;

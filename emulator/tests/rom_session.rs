@@ -1,4 +1,5 @@
 //! The boot ROM on the wire: times, windows, straps and losses of `reference/rom-and-module.md` section 1.
+#![allow(clippy::unwrap_used, reason = "test support code: a failure is a failed test")]
 
 use bl702_emulator::Nanos;
 use bl702_emulator::event::Event;
@@ -185,10 +186,8 @@ fn en_low_silences_the_module_and_a_5_ms_pulse_restarts_it() {
 
 #[test]
 fn boot_low_at_reset_boots_the_flash_and_boot_may_change_afterwards() {
-    let mut host = Host::new(
-        Module::builder(Profile::builtin("xt-zb2").unwrap()).boot_high(false).build(),
-        500_000,
-    );
+    let mut host =
+        Host::new(Module::builder(Profile::builtin("xt-zb2").unwrap()).boot_high(false).build(), 500_000);
     host.settle();
     assert_eq!(host.module.running(), Running::Firmware);
     let now = host.module.now();

@@ -107,7 +107,8 @@ struct Bench {
 
 impl Bench {
     fn new(vector: &Vector) -> Result<Bench, VectorError> {
-        let profile = Profile::builtin(if vector.is_for_loader() { "vectors-loader" } else { "vectors-rom" })?;
+        let profile =
+            Profile::builtin(if vector.is_for_loader() { "vectors-loader" } else { "vectors-rom" })?;
         let poll_model = match (vector.poll, vector.baud_bps) {
             (Some(0), _) => PollModel::Fixed(usize::MAX),
             (Some(n), _) => PollModel::Fixed(n),

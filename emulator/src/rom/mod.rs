@@ -43,17 +43,32 @@ pub(crate) struct BootRom {
 #[derive(Debug)]
 enum Phase {
     /// A wake-up word was found: the jump happens at this time.
-    Leaving { at: Nanos, exit: Exit },
+    Leaving {
+        at: Nanos,
+        exit: Exit,
+    },
     /// The boot pin is sampled three times.
-    Sampling { at: Nanos, taken: u8, low: u8 },
+    Sampling {
+        at: Nanos,
+        taken: u8,
+        low: u8,
+    },
     /// Auto-baud listens, in turns with USB, since this time.
-    Listening { since: Nanos },
+    Listening {
+        since: Nanos,
+    },
     /// The fuse that switches UART boot off is burnt.
     UartDisabled,
     /// Auto-baud has locked; `OK` comes at this time.
-    Answering { ok_at: Nanos, baud_bps: u32 },
+    Answering {
+        ok_at: Nanos,
+        baud_bps: u32,
+    },
     /// One read of surplus bytes is thrown away.
-    Draining { until: Nanos, baud_bps: u32 },
+    Draining {
+        until: Nanos,
+        baud_bps: u32,
+    },
     Session(Box<Session>),
 }
 

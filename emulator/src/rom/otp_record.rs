@@ -33,9 +33,6 @@ impl OtpRecord {
 
     /// What a boot header must say.
     pub(super) fn header_policy(&self) -> HeaderPolicy {
-        HeaderPolicy {
-            sign_required: self.efuse.sign_required(),
-            encrypt_type: self.efuse.encrypt_type(),
-        }
+        HeaderPolicy { sign_required: self.efuse.sign_required(), encrypt_type: self.efuse.encrypt_type() }
     }
 }

@@ -173,7 +173,8 @@ impl Session {
             }
             Step::CopyRunsAway => {
                 chip.emit(at, Event::Fault);
-                let reason = "bus fault: a command shorter than the stale fill count made the ROM copy almost 4 GiB";
+                let reason =
+                    "bus fault: a command shorter than the stale fill count made the ROM copy almost 4 GiB";
                 self.leaving = Some((at, Exit::Dead { reason }));
             }
             Step::Rerun { unknown_id, command, length } => {
