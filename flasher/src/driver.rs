@@ -12,7 +12,7 @@ const READ_BUFFER: usize = 16 * 1024;
 
 /// Runs a flow over a port, which is at rate `baud_bps`, until it ends.
 ///
-/// `on_event` gets every event at once. `stop` is asked between reads, so at least every 50 ms on a serial port; when it
+/// `on_event` gets every event at once, with the port's time. `stop` is asked between reads, so at least every 50 ms on a serial port; when it
 /// says `true` the flow ends with [`ErrorKind::Interrupted`](crate::error::ErrorKind::Interrupted).
 ///
 /// # Errors
@@ -21,7 +21,7 @@ pub fn run<T, F, R>(
     port: &mut dyn Port,
     baud_bps: u32,
     flow: F,
-    mut on_event: impl FnMut(Event),
+    mut on_event: impl FnMut(Nanos, Event),
     mut stop: impl FnMut() -> bool,
 ) -> Result<T>
 where
@@ -39,7 +39,7 @@ where
             }
         }
         while let Some(event) = session.poll_event() {
-            on_event(event);
+            on_event(port.now(), event);
         }
         if let Some(result) = session.finished() {
             return result;

@@ -1,0 +1,135 @@
+//! The command line: one file per subcommand, what they share, and how they end.
+
+mod backup;
+mod context;
+mod erase;
+mod files;
+mod info;
+mod options;
+mod reset;
+mod verify;
+mod write;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+use crate::report::{self, Reporter};
+pub(crate) use options::Format;
+use options::Options;
+
+/// Reads, writes, verifies and erases the flash of a BL702 module over a serial port.
+///
+/// Exit status: 0 done and verified; 1 the device or link failed; 2 usage or input file; 3 refused for safety;
+/// 4 verification found a difference.
+#[derive(Debug, Parser)]
+#[command(name = "bl702-flash", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what the module is: chip, fuses that matter, flash
+    Info,
+    /// Read the flash into a file, verified by the module's own SHA-256
+    #[command(visible_alias = "read")]
+    Backup(backup::Args),
+    /// Write files into the flash and verify them
+    Write(write::Args),
+    /// Compare files with the flash
+    Verify(verify::Args),
+    /// Erase the flash or a part of it
+    Erase(erase::Args),
+    /// Restart the module
+    Reset,
+}
+
+/// What a command has to say when it went well.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Lines for people.
+    pub(crate) text: Vec<String>,
+    /// Fields of the last JSON line.
+    pub(crate) json: Map<String, Value>,
+    /// Data for standard output, after which the text goes to standard error.
+    pub(crate) data: Option<Vec<u8>>,
+}
+
+impl Outcome {
+    fn new(text: Vec<String>, json: Value) -> Outcome {
+        let json = match json {
+            Value::Object(json) => json,
+            _ => Map::new(),
+        };
+        Outcome { text, json, data: None }
+    }
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Command::Info => "info",
+            Command::Backup(_) => "backup",
+            Command::Write(_) => "write",
+            Command::Verify(_) => "verify",
+            Command::Erase(_) => "erase",
+            Command::Reset => "reset",
+        }
+    }
+
+    fn run(&self, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
+        match self {
+            Command::Info => info::run(options, reporter),
+            Command::Backup(args) => backup::run(args, options, reporter),
+            Command::Write(args) => write::run(args, options, reporter),
+            Command::Verify(args) => verify::run(args, options, reporter),
+            Command::Erase(args) => erase::run(args, options, reporter),
+            Command::Reset => reset::run(options, reporter),
+        }
+    }
+}
+
+/// Runs a command line; gives the exit status.
+pub(crate) fn main(args: Vec<OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return not_parsed(&args, &error),
+    };
+    let mut reporter = report::for_format(cli.options.format);
+    let name = cli.command.name();
+    reporter.started(name, cli.options.port.as_deref().unwrap_or_default());
+    let result = cli.command.run(&cli.options, reporter.as_mut()).and_then(|mut outcome| {
+        if let Some(data) = outcome.data.take() {
+            files::write_stdout(&data)?;
+            reporter.text_to_stderr();
+        }
+        Ok(outcome)
+    });
+    reporter.finished(name, &result);
+    match result {
+        Ok(_) => 0,
+        Err(failure) => failure.exit_code(),
+    }
+}
+
+/// Help, version, or a mistake. A program that asked for JSON gets its last line all the same.
+fn not_parsed(args: &[OsString], error: &clap::Error) -> u8 {
+    let wants_json = args.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+        || args.iter().any(|arg| arg == "--format=json");
+    // Nothing can be done if the terminal is gone.
+    let _ = error.print();
+    let exit_code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if wants_json && error.use_stderr() {
+        let error = error.to_string();
+        let line =
+            json!({"event": "finished", "ok": false, "exit_code": exit_code, "error": error.trim_end()});
+        report::print_line(&line.to_string());
+    }
+    exit_code
+}

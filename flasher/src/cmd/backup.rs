@@ -1,0 +1,63 @@
+//! `backup`
+
+use std::path::{Path, PathBuf};
+
+use bl702_flasher::flow;
+use bl702_flasher::plan::FlashRange;
+use serde_json::json;
+
+use super::Outcome;
+use super::context::Context;
+use super::files::NewFile;
+use super::options::{Format, Options};
+use crate::failure::Failure;
+use crate::report::Reporter;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// File to make, or - for standard output
+    file: PathBuf,
+
+    /// Part to read, as 0x1000..0x3000 (the end is not included) [default: the whole flash]
+    #[arg(long, value_name = "A..B")]
+    range: Option<FlashRange>,
+
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
+    let to_stdout = args.file == Path::new("-");
+    if to_stdout && options.format == Format::Json {
+        return Err(Failure::usage(
+            "standard output cannot hold both the data and JSON",
+            "Name a file, or leave --format json away.",
+        ));
+    }
+    let new_file = if to_stdout { None } else { Some(NewFile::begin(&args.file, args.force)?) };
+    let mut context = Context::open(options, reporter)?;
+    let (connect, range, after) = (context.options.clone(), args.range, options.after());
+    let backup = context.run(|link| flow::backup(link, connect, range, after))?;
+    let elapsed_ms = context.elapsed_ms();
+    let size_bytes = backup.bytes.len();
+    let place = match new_file {
+        Some(file) => file.finish(&backup.bytes)?.display().to_string(),
+        None => "standard output".to_owned(),
+    };
+    let mut outcome = Outcome::new(
+        vec![
+            format!("{place}: {size_bytes} bytes from {}, verified by the module", backup.range),
+            format!("SHA-256 {}", backup.sha256),
+        ],
+        json!({
+            "file": place,
+            "range": backup.range,
+            "size_bytes": size_bytes,
+            "sha256": backup.sha256,
+            "elapsed_ms": elapsed_ms,
+        }),
+    );
+    outcome.data = to_stdout.then_some(backup.bytes);
+    Ok(outcome)
+}

@@ -1,0 +1,187 @@
+//! From options to an open port and a run.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bl702_flasher::connect::ConnectOptions;
+use bl702_flasher::driver;
+use bl702_flasher::error::{Error, Rescue};
+use bl702_flasher::event::Event;
+use bl702_flasher::loader::{self, Environment, LoaderError, LoaderImage};
+use bl702_flasher::port::{Port, Recorder, SerialPort};
+use bl702_flasher::session::Link;
+
+use super::files;
+use super::options::Options;
+use crate::failure::Failure;
+use crate::report::Reporter;
+
+/// An open port and what the run needs to know.
+pub(crate) struct Context<'r> {
+    pub(crate) options: Arc<ConnectOptions>,
+    port: Box<dyn Port>,
+    reporter: &'r mut dyn Reporter,
+    stop: Arc<AtomicBool>,
+}
+
+impl<'r> Context<'r> {
+    /// Checks the options, finds the RAM loader, opens the port. In this order, so that mistakes in the command line
+    /// show before anything is touched.
+    pub(crate) fn open(options: &Options, reporter: &'r mut dyn Reporter) -> Result<Context<'r>, Failure> {
+        let name = options.port.as_deref().ok_or_else(|| {
+            Failure::usage(
+                "no port was given",
+                "Name one with --port, as /dev/ttyUSB0; `--port emulated` needs no hardware.",
+            )
+        })?;
+        let target = Target::parse(name)?;
+        let image = find_loader(options, &target, reporter)?;
+        let mut connect = options.connect_options(image)?;
+        let stop = stop_flag();
+        let mut port = target.open(options.boot_baud)?;
+        connect.has_lines = port.has_lines();
+        if let Some(path) = &options.record {
+            port = Box::new(Recorder::create(port, path, name, options.boot_baud)?);
+        }
+        Ok(Context { options: Arc::new(connect), port, reporter, stop })
+    }
+
+    /// Runs a flow to its end. Flash content that only this program still holds is written to a file.
+    pub(crate) fn run<T, F, R>(&mut self, flow: F) -> Result<T, Failure>
+    where
+        F: FnOnce(Link) -> R,
+        R: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let reporter = &mut self.reporter;
+        let on_event = |at, event| reporter.event(at, &event);
+        let stop = || self.stop.load(Ordering::Relaxed);
+        let result = driver::run(&mut self.port, self.options.boot_baud_bps, flow, on_event, stop);
+        if let Err(error) = &result {
+            error.failure().rescue.iter().for_each(|rescue| self.rescue(rescue));
+        }
+        Ok(result?)
+    }
+
+    /// How long the port has been open, by its own clock.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        self.port.now().as_millis()
+    }
+
+    fn rescue(&mut self, rescue: &Rescue) {
+        let text = match files::write_rescue(rescue) {
+            Ok(path) => format!(
+                "the sector at {:#x} was erased and not written again; what belongs there, bytes that were kept included, is in {}: write it with `write {:#x}={}`",
+                rescue.address,
+                path.display(),
+                rescue.address,
+                path.display()
+            ),
+            Err(failure) => format!("the content of the sector at {:#x} is lost: {failure}", rescue.address),
+        };
+        self.reporter.event(self.port.now(), &Event::Warning { text });
+    }
+}
+
+/// What `--port` names.
+enum Target {
+    Serial(std::path::PathBuf),
+    #[cfg(feature = "emulated")]
+    Emulated(Box<crate::emulated::EmulatedOptions>),
+}
+
+impl Target {
+    fn parse(name: &str) -> Result<Target, Failure> {
+        if name == "emulated" || name.starts_with("emulated:") || name.starts_with("emulated?") {
+            return Target::emulated(&name["emulated".len()..]);
+        }
+        if name.is_empty() || name.contains("://") {
+            return Err(Failure::usage(
+                format!("port {name:?} is of no kind that this version knows"),
+                "Name a tty, as /dev/ttyUSB0, or `emulated`.",
+            ));
+        }
+        Ok(Target::Serial(Path::new(name).to_owned()))
+    }
+
+    #[cfg(feature = "emulated")]
+    fn emulated(rest: &str) -> Result<Target, Failure> {
+        crate::emulated::EmulatedOptions::parse(rest)
+            .map(|options| Target::Emulated(Box::new(options)))
+            .map_err(|what| Failure::usage(what, crate::emulated::HELP))
+    }
+
+    #[cfg(not(feature = "emulated"))]
+    fn emulated(_rest: &str) -> Result<Target, Failure> {
+        Err(Failure::usage(
+            "this program was built without the emulator",
+            "Build it with the feature `emulated`, which is on by default.",
+        ))
+    }
+
+    fn open(self, baud_bps: u32) -> Result<Box<dyn Port>, Failure> {
+        match self {
+            Target::Serial(path) => Ok(Box::new(SerialPort::open(&path, baud_bps)?)),
+            #[cfg(feature = "emulated")]
+            Target::Emulated(options) => Ok(Box::new(options.open(baud_bps)?)),
+        }
+    }
+}
+
+/// The image to upload: the one that was named, or an installed one, or for an emulated module the made-up one.
+fn find_loader(
+    options: &Options,
+    target: &Target,
+    reporter: &mut dyn Reporter,
+) -> Result<Option<LoaderImage>, Failure> {
+    if let Some(path) = &options.loader {
+        let image = LoaderImage::from_file(path)?;
+        warn_of_unknown(&image, reporter);
+        return Ok(Some(image));
+    }
+    match loader::find(&Environment::of_process()) {
+        Ok(image) => {
+            warn_of_unknown(&image, reporter);
+            Ok(Some(image))
+        }
+        Err(LoaderError::None) => made_up(target),
+        Err(error) => {
+            let text = format!("{}; it is not used", Failure::from(error).message());
+            reporter.event(bl702_flasher::Nanos::ZERO, &Event::Warning { text });
+            made_up(target)
+        }
+    }
+}
+
+fn made_up(target: &Target) -> Result<Option<LoaderImage>, Failure> {
+    match target {
+        // A RAM loader may be running already; if not, the run ends with an error that tells how to get one.
+        Target::Serial(_) => Ok(None),
+        #[cfg(feature = "emulated")]
+        Target::Emulated(_) => Ok(Some(crate::emulated::made_up_loader()?)),
+    }
+}
+
+fn warn_of_unknown(image: &LoaderImage, reporter: &mut dyn Reporter) {
+    if image.known.is_none() {
+        let text = format!(
+            "{} (SHA-256 {}) is none of the published builds of the RAM loader",
+            image.name, image.sha256
+        );
+        reporter.event(bl702_flasher::Nanos::ZERO, &Event::Warning { text });
+    }
+}
+
+/// Set by Ctrl-C or a request to terminate; the second Ctrl-C ends the program at once.
+fn stop_flag() -> Arc<AtomicBool> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The order matters: the first signal finds the flag still unset. Where handlers cannot be installed the
+        // signals keep their usual effect.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&flag));
+        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+    }
+    flag
+}

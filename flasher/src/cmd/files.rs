@@ -1,0 +1,200 @@
+//! Files: pieces to write, a backup that appears whole or not at all, rescued sectors.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use bl702_flasher::error::Rescue;
+use bl702_flasher::plan::{MAX_FLASH_BYTES, Piece, Pieces, parse_number};
+use tempfile::NamedTempFile;
+
+use crate::failure::Failure;
+
+/// A piece as named on the command line: where it goes and which file it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    address: Option<u64>,
+    path: PathBuf,
+}
+
+fn name(text: &str) -> Named {
+    // Only a number before the first `=` makes an address, so that other file names may hold one.
+    if let Some((address, path)) = text.split_once('=')
+        && let Ok(address) = parse_number(address)
+    {
+        return Named { address: Some(address), path: PathBuf::from(path) };
+    }
+    Named { address: None, path: PathBuf::from(text) }
+}
+
+/// Reads the pieces: any number of `ADDRESS=FILE`, or one `FILE` for address 0.
+pub(crate) fn read_pieces(texts: &[String]) -> Result<Pieces, Failure> {
+    let pieces = texts.iter().map(|text| {
+        let named = name(text);
+        let address = match named.address {
+            Some(address) => address,
+            None if texts.len() == 1 => 0,
+            None => {
+                return Err(Failure::usage(
+                    format!("{text} has no address"),
+                    "With more than one file each needs an address, as 0x2000=firmware.bin.",
+                ));
+            }
+        };
+        Ok(Piece::new(address, read_file(&named.path)?)?)
+    });
+    Ok(Pieces::new(pieces.collect::<Result<Vec<_>, Failure>>()?)?)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let refused = |error: io::Error| Failure::io(path, "read", &error);
+    let file = File::open(path).map_err(refused)?;
+    if file.metadata().map_err(refused)?.is_dir() {
+        let reason = "it is a directory".to_owned();
+        return Err(Failure::File { path: path.into(), action: "read", reason, hint: "Name a file." });
+    }
+    let limit = u64::from(MAX_FLASH_BYTES);
+    let mut bytes = Vec::new();
+    // One byte more than allowed shows that there is more.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(refused)?;
+    let wrong = match bytes.len() as u64 {
+        0 => "it is empty".to_owned(),
+        len if len > limit => "it is larger than 16 MiB, the largest flash".to_owned(),
+        _ => return Ok(bytes),
+    };
+    Err(Failure::File { path: path.into(), action: "use", reason: wrong, hint: "Name the right file." })
+}
+
+/// A file to be, hidden beside its place until it is complete.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    path: PathBuf,
+    file: NamedTempFile,
+    replace: bool,
+}
+
+impl NewFile {
+    /// Makes sure that the file can be written, and refuses to replace one unless `replace`.
+    pub(crate) fn begin(path: &Path, replace: bool) -> Result<NewFile, Failure> {
+        // A link is followed, so that what it points to is replaced and not the link.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => {
+                let reason = "it exists and is not a regular file".to_owned();
+                let hint = "Name a new file, or `-` for standard output.";
+                return Err(Failure::File { path: path.clone(), action: "write", reason, hint });
+            }
+            Ok(_) if !replace => {
+                let reason = "it exists".to_owned();
+                let hint = "Name another file, or give --force to replace it.";
+                return Err(Failure::File { path: path.clone(), action: "write", reason, hint });
+            }
+            _ => {}
+        }
+        let folder = folder_of(path);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".bl702-flash-").suffix(".part");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).map_err(|error| Failure::io(path, "create", &error))?;
+        Ok(NewFile { path: path.clone(), file, replace })
+    }
+
+    /// Writes the bytes, makes sure that they are on the disk, and gives the file its name.
+    pub(crate) fn finish(mut self, bytes: &[u8]) -> Result<PathBuf, Failure> {
+        let refused = |error: io::Error| Failure::io(&self.path, "write", &error);
+        self.file.write_all(bytes).and_then(|()| self.file.as_file().sync_all()).map_err(refused)?;
+        let named = if self.replace {
+            self.file.persist(&self.path)
+        } else {
+            self.file.persist_noclobber(&self.path)
+        };
+        named.map_err(|error| Failure::io(&self.path, "create", &error.error))?;
+        // The name, too, has to reach the disk. Some file systems cannot sync folders; then nothing more can be done.
+        #[cfg(unix)]
+        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
+        Ok(self.path)
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes data to standard output.
+pub(crate) fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::io("standard output", "write", &error))
+}
+
+/// Writes a rescued sector to a new file in the working folder.
+pub(crate) fn write_rescue(rescue: &Rescue) -> Result<PathBuf, Failure> {
+    let plain = PathBuf::from(format!("bl702-rescue-{:#08x}.bin", rescue.address));
+    let numbered = (1..100).map(|n| PathBuf::from(format!("bl702-rescue-{:#08x}-{n}.bin", rescue.address)));
+    let free = std::iter::once(plain.clone()).chain(numbered).find(|path| !path.exists()).unwrap_or(plain);
+    NewFile::begin(&free, false)?.finish(&rescue.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("fw.bin", None, "fw.bin")]
+    #[case("0x2000=fw.bin", Some(0x2000), "fw.bin")]
+    #[case("8KiB=fw=2.bin", Some(0x2000), "fw=2.bin")]
+    #[case("build=3.bin", None, "build=3.bin")]
+    #[case("0=", Some(0), "")]
+    fn names(#[case] text: &str, #[case] address: Option<u64>, #[case] path: &str) {
+        assert_eq!(name(text), Named { address, path: PathBuf::from(path) });
+    }
+
+    #[test]
+    fn a_new_file_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.bin");
+        drop(NewFile::begin(&path, false).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        NewFile::begin(&path, false).unwrap().finish(b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(NewFile::begin(&path, false).unwrap_err().exit_code(), 2);
+        NewFile::begin(&path, true).unwrap().finish(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_appeared_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.bin");
+        let file = NewFile::begin(&path, false).unwrap();
+        fs::write(&path, b"somebody else's").unwrap();
+        assert_eq!(file.finish(b"ours").unwrap_err().exit_code(), 2);
+        assert_eq!(fs::read(&path).unwrap(), b"somebody else's");
+    }
+
+    #[test]
+    fn folders_and_devices_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(NewFile::begin(folder.path(), true).unwrap_err().exit_code(), 2);
+        assert_eq!(NewFile::begin(Path::new("/dev/null"), true).unwrap_err().exit_code(), 2);
+        assert_eq!(NewFile::begin(&folder.path().join("no/such/folder"), true).unwrap_err().exit_code(), 2);
+        assert_eq!(read_pieces(&[folder.path().display().to_string()]).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn several_files_need_addresses() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, b"abc").unwrap();
+        let file = file.display().to_string();
+        assert_eq!(read_pieces(&[file.clone()]).unwrap().total_bytes(), 3);
+        assert!(matches!(read_pieces(&[file.clone(), file.clone()]), Err(Failure::Usage { .. })));
+        let both = [format!("0x10={file}"), format!("0={file}")];
+        assert_eq!(read_pieces(&both).unwrap().total_bytes(), 6);
+        let overlapping = [format!("0x2={file}"), format!("0={file}")];
+        assert_eq!(read_pieces(&overlapping).unwrap_err().exit_code(), 2);
+    }
+}

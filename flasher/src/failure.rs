@@ -1,0 +1,132 @@
+//! Why a command failed, as help for the person who ran it.
+
+use std::io;
+use std::path::PathBuf;
+
+use bl702_flasher::connect::OptionsError;
+use bl702_flasher::error::{Error, Failure as RunFailure};
+use bl702_flasher::loader::LoaderError;
+use bl702_flasher::plan::PlanError;
+use bl702_flasher::port::PortError;
+use serde_json::{Value, json};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The run.
+    #[error(transparent)]
+    Run(#[from] Error),
+    /// Options that contradict each other or make no sense.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What would be right.
+        hint: &'static str,
+    },
+    /// A file.
+    #[error("failed to {action} {}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: &'static str,
+    },
+}
+
+impl Failure {
+    pub(crate) fn usage(what: impl Into<String>, hint: &'static str) -> Failure {
+        Failure::Usage { what: what.into(), hint }
+    }
+
+    /// An input or output file that the system refuses.
+    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, error: &io::Error) -> Failure {
+        let hint = "Check the name, the permissions and the space on the disk.";
+        Failure::File { path: path.into(), action, reason: error.to_string(), hint }
+    }
+
+    /// Exit status by `DESIGN.md`.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Run(error) => error.exit_code(),
+            Failure::Usage { .. } | Failure::File { .. } => 2,
+        }
+    }
+
+    /// What to do next.
+    pub(crate) fn advice(&self) -> String {
+        match self {
+            Failure::Run(error) => error.advice(),
+            Failure::Usage { hint, .. } | Failure::File { hint, .. } => (*hint).to_owned(),
+        }
+    }
+
+    /// What is known about the run, if there was one.
+    pub(crate) fn run(&self) -> Option<&RunFailure> {
+        match self {
+            Failure::Run(error) => Some(error.failure()),
+            _ => None,
+        }
+    }
+
+    /// The message with its causes, innermost last.
+    pub(crate) fn message(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            let part = error.to_string();
+            if !text.contains(&part) {
+                text.push_str(": ");
+                text.push_str(&part);
+            }
+            source = error.source();
+        }
+        text
+    }
+
+    /// The fields of the last JSON line.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut value = json!({
+            "exit_code": self.exit_code(),
+            "ok": false,
+            "error": self.message(),
+            "next_step": self.advice(),
+        });
+        if let Some(run) = self.run() {
+            value["flash"] = json!(run.flash);
+            if let Some(during) = &run.during {
+                value["command_id"] = json!(format!("{:02x}", during.id));
+                value["side"] = json!(during.side);
+                value["range"] = json!(during.range);
+                value["attempt"] = json!(during.attempt);
+                value["attempts"] = json!(during.attempts);
+            }
+        }
+        value
+    }
+}
+
+macro_rules! via_run {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::Run(Error::new(error))
+            }
+        }
+    )*};
+}
+
+via_run!(PortError, LoaderError, PlanError);
+
+impl From<OptionsError> for Failure {
+    fn from(error: OptionsError) -> Failure {
+        match error {
+            OptionsError::Baud(error) => Failure::Run(Error::new(error)),
+            OptionsError::Plan(error) => Failure::Run(Error::new(error)),
+        }
+    }
+}

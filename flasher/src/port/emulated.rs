@@ -1,0 +1,253 @@
+//! An emulated module behind `--port emulated`, in virtual time: a backup takes milliseconds.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use bl702_emulator::flash::FlashSpeed;
+use bl702_emulator::line::Burst;
+use bl702_emulator::module::{Module, Start};
+use bl702_emulator::profile::{Boot, Profile, Wiring};
+use bl702_emulator::transport::held_file::{HeldMemories, open_efuse, open_flash};
+use bl702_emulator::transport::outbox::HostReceiver;
+use bl702_emulator::transport::wiring::{ModemLines, pins};
+use bl702_flasher::Nanos;
+use bl702_flasher::loader::{LoaderError, LoaderImage};
+use bl702_flasher::port::{Port, PortError};
+use bl702_flasher::reset::Lines;
+
+/// What can follow `emulated`.
+pub(crate) const HELP: &str = "\
+Write emulated[:PROFILE][?OPTION=VALUE&...], PROFILE being a built-in name or a TOML file. Options: flash, efuse (files), \
+boot (high, low, dtr, rts), wiring (rts-en, dtr-en, none), start (rom, loader), seed, flash-speed (typical, worst), \
+rom-time-scale, latency-ms, pace (wire, none: both run in virtual time).";
+
+/// The image that is uploaded into an emulated module when no real one is at hand. A chip would crash on it.
+const MADE_UP_LOADER: &[u8] = include_bytes!("../../../fixtures/images/made-up-ram-loader.bin");
+
+/// The made-up RAM loader image.
+pub(crate) fn made_up_loader() -> Result<LoaderImage, LoaderError> {
+    LoaderImage::from_bytes("the made-up image for emulated modules", MADE_UP_LOADER)
+}
+
+/// The options behind `emulated`, checked.
+#[derive(Debug)]
+pub(crate) struct EmulatedOptions {
+    profile: Profile,
+    flash: Option<PathBuf>,
+    efuse: Option<PathBuf>,
+    start: Start,
+    seed: u64,
+    latency: Nanos,
+}
+
+impl EmulatedOptions {
+    /// Reads what follows the word `emulated`: nothing, `:PROFILE`, `?OPTIONS`, or both.
+    pub(crate) fn parse(rest: &str) -> Result<EmulatedOptions, String> {
+        let (profile, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let profile = profile.strip_prefix(':').unwrap_or(profile);
+        let profile = load_profile(if profile.is_empty() { "xt-zb2" } else { profile })?;
+        let start = Start::Rom;
+        let mut options =
+            EmulatedOptions { profile, flash: None, efuse: None, start, seed: 0, latency: Nanos::ZERO };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not OPTION=VALUE"))?;
+            options.set(key, value)?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let bad = || format!("{value:?} is no value for the emulated module's option {key:?}");
+        match key {
+            "flash" => self.flash = Some(PathBuf::from(value)),
+            "efuse" => self.efuse = Some(PathBuf::from(value)),
+            "seed" => self.seed = value.parse().map_err(|_| bad())?,
+            "latency-ms" => self.latency = Nanos::from_millis(value.parse().map_err(|_| bad())?),
+            // Both paces are the same in virtual time.
+            "pace" => word(value, &[("wire", ()), ("none", ())]).ok_or_else(bad)?,
+            "start" => {
+                self.start =
+                    word(value, &[("rom", Start::Rom), ("loader", Start::Loader)]).ok_or_else(bad)?;
+            }
+            "boot" => {
+                let words =
+                    [("high", Boot::High), ("low", Boot::Low), ("dtr", Boot::Dtr), ("rts", Boot::Rts)];
+                self.profile.boot = word(value, &words).ok_or_else(bad)?;
+            }
+            "wiring" => {
+                let words = [("rts-en", Wiring::RtsEn), ("dtr-en", Wiring::DtrEn), ("none", Wiring::None)];
+                self.profile.wiring = word(value, &words).ok_or_else(bad)?;
+            }
+            "flash-speed" => {
+                let words = [("typical", FlashSpeed::Typical), ("worst", FlashSpeed::Worst)];
+                self.profile.flash_speed = word(value, &words).ok_or_else(bad)?;
+            }
+            "rom-time-scale" => {
+                let scale: f64 = value.parse().map_err(|_| bad())?;
+                self.profile.rom_time_scale =
+                    Some(scale).filter(|scale| (0.01..=10.0).contains(scale)).ok_or_else(bad)?;
+            }
+            _ => return Err(format!("the emulated module has no option {key:?}")),
+        }
+        Ok(())
+    }
+
+    /// Powers the module up.
+    pub(crate) fn open(self, baud_bps: u32) -> Result<EmulatedPort, PortError> {
+        let lines = ModemLines::default();
+        let levels = pins(self.profile.wiring, self.profile.boot, lines);
+        let (wiring, boot) = (self.profile.wiring, self.profile.boot);
+        let mut memories = HeldMemories::default();
+        let mut builder = Module::builder(self.profile.clone())
+            .boot_high(levels.boot_high)
+            .start(self.start)
+            .seed(self.seed);
+        if let Some(path) = &self.flash {
+            let capacity_bytes = self.profile.flash_part.capacity_bytes;
+            let (file, contents) = open_flash(path, capacity_bytes).map_err(unusable)?;
+            memories.flash = Some(file);
+            builder = builder.flash(contents);
+        }
+        if let Some(path) = &self.efuse {
+            let (file, fuses) = open_efuse(path, &self.profile.efuse).map_err(unusable)?;
+            memories.efuse = Some(file);
+            builder = builder.efuse(fuses);
+        }
+        Ok(EmulatedPort {
+            module: builder.build(),
+            memories,
+            wiring,
+            boot,
+            baud_bps,
+            latency: self.latency,
+            line_free: Nanos::ZERO,
+            receiver: HostReceiver::default(),
+            received: VecDeque::new(),
+        })
+    }
+}
+
+fn unusable(error: impl std::fmt::Display) -> PortError {
+    PortError::Emulated { reason: error.to_string() }
+}
+
+/// A word with a separator or a TOML ending is a file, anything else a name.
+fn load_profile(name: &str) -> Result<Profile, String> {
+    let path = Path::new(name);
+    if !name.contains('/') && path.extension().is_none_or(|extension| extension != "toml") {
+        return Profile::builtin(name).map_err(|error| error.to_string());
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read the profile {name}: {error}"))?;
+    Profile::from_toml(&text).map_err(|error| format!("{name}: {error}"))
+}
+
+fn word<T: Copy>(value: &str, words: &[(&str, T)]) -> Option<T> {
+    words.iter().find(|(name, _)| *name == value).map(|(_, meaning)| *meaning)
+}
+
+/// A module on a cable that exists only here. Its clock is the module's.
+#[derive(Debug)]
+pub(crate) struct EmulatedPort {
+    module: Module,
+    memories: HeldMemories,
+    wiring: Wiring,
+    boot: Boot,
+    baud_bps: u32,
+    latency: Nanos,
+    /// When the last byte from the host has arrived.
+    line_free: Nanos,
+    receiver: HostReceiver,
+    /// Bytes for the host, and when the adapter hands them over.
+    received: VecDeque<(Nanos, Vec<u8>)>,
+}
+
+impl EmulatedPort {
+    /// Takes from the module what it has sent; files are up to date before the host hears of it.
+    fn collect(&mut self) -> Result<(), PortError> {
+        while let Some(burst) = self.module.transmit() {
+            let due = burst.end() + self.latency;
+            let more = self.module.is_sending();
+            let bytes = self.receiver.receive(burst, self.baud_bps, more);
+            if !bytes.is_empty() {
+                self.received.push_back((due, bytes));
+            }
+        }
+        // The module reports what it did; nobody listens here.
+        while self.module.next_event().is_some() {}
+        self.memories.keep(self.module.flash_mut()).map_err(unusable)?;
+        self.memories.keep_fuses(self.module.otp_mut()).map_err(unusable)
+    }
+
+    /// Hands over what is due, as much as fits.
+    fn take_due(&mut self, buffer: &mut [u8]) -> usize {
+        let now = self.module.now();
+        let mut count = 0;
+        while let Some((due, bytes)) = self.received.front_mut()
+            && *due <= now
+            && count < buffer.len()
+        {
+            let part = bytes.len().min(buffer.len() - count);
+            buffer[count..count + part].copy_from_slice(&bytes[..part]);
+            bytes.drain(..part);
+            count += part;
+            if bytes.is_empty() {
+                self.received.pop_front();
+            }
+        }
+        count
+    }
+}
+
+impl Port for EmulatedPort {
+    fn now(&self) -> Nanos {
+        self.module.now()
+    }
+
+    fn read(&mut self, buffer: &mut [u8], until: Nanos) -> Result<usize, PortError> {
+        loop {
+            self.collect()?;
+            let count = self.take_due(buffer);
+            let now = self.module.now();
+            if count > 0 || now >= until {
+                return Ok(count);
+            }
+            let due = self.received.front().map(|(due, _)| *due);
+            let next = [self.module.next_wakeup(), due].into_iter().flatten().min().unwrap_or(until);
+            // Time has to go on, whatever the module says.
+            self.module.advance(next.max(now + Nanos(1)).min(until));
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), PortError> {
+        let start = self.module.now().max(self.line_free);
+        let burst = Burst { start, baud_bps: self.baud_bps, bytes: bytes.to_vec() };
+        self.line_free = burst.end();
+        self.module.receive(burst);
+        Ok(())
+    }
+
+    fn set_baud(&mut self, baud_bps: u32) -> Result<(), PortError> {
+        self.baud_bps = baud_bps;
+        Ok(())
+    }
+
+    fn has_lines(&mut self) -> bool {
+        self.wiring != Wiring::None
+    }
+
+    fn set_lines(&mut self, lines: Lines) -> Result<(), PortError> {
+        let levels = pins(self.wiring, self.boot, ModemLines { dtr: lines.dtr, rts: lines.rts });
+        let now = self.module.now();
+        self.module.set_boot(now, levels.boot_high);
+        self.module.set_enable(now, levels.enable_high);
+        Ok(())
+    }
+
+    fn purge_input(&mut self) -> Result<(), PortError> {
+        self.collect()?;
+        let now = self.module.now();
+        self.received.retain(|(due, _)| *due > now);
+        Ok(())
+    }
+}

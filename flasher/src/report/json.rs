@@ -1,0 +1,46 @@
+//! One JSON object per line on standard output, the last one `{"event":"finished",...}`.
+
+use bl702_flasher::Nanos;
+use bl702_flasher::event::Event;
+use serde_json::{Value, json};
+
+use super::{Reporter, print_error, print_line};
+use crate::cmd::Outcome;
+use crate::failure::Failure;
+
+/// The reporter for programs. Errors are told on standard error too.
+#[derive(Debug)]
+pub(super) struct Json;
+
+impl Reporter for Json {
+    fn started(&mut self, command: &str, port: &str) {
+        print_line(&json!({"event": "started", "command": command, "port": port}).to_string());
+    }
+
+    fn event(&mut self, at: Nanos, event: &Event) {
+        // Strings, numbers and lists of these cannot fail to serialise.
+        let mut value = serde_json::to_value(event).unwrap_or_default();
+        value["time_ms"] = json!(at.as_millis());
+        print_line(&value.to_string());
+    }
+
+    fn text_to_stderr(&mut self) {}
+
+    fn finished(&mut self, command: &str, result: &Result<Outcome, Failure>) {
+        let mut value = match result {
+            Ok(outcome) => {
+                let mut value = Value::Object(outcome.json.clone());
+                value["ok"] = json!(true);
+                value["exit_code"] = json!(0);
+                value
+            }
+            Err(failure) => {
+                print_error(&format!("error: {}", failure.message()));
+                failure.to_json()
+            }
+        };
+        value["event"] = json!("finished");
+        value["command"] = json!(command);
+        print_line(&value.to_string());
+    }
+}
