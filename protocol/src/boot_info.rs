@@ -276,3 +276,37 @@ impl LoaderBootInfo {
 fn word(bytes: &[u8; BOOT_INFO_LEN], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    // Bit positions from reference/rom-and-module.md section 3.
+    #[rstest]
+    #[case(0x0800_0028, "QFN32, 1 MiB flash inside, no PSRAM, no flash pins swapped")]
+    #[case(0x0400_0000, "QFN32, 512 KiB flash inside, no PSRAM, no flash pins swapped")]
+    #[case(
+        0x4100_0000,
+        "QFN40, external flash on GPIO23 to GPIO28, 2 MiB PSRAM inside, no flash pins swapped"
+    )]
+    #[case(
+        0x8E40_0000,
+        "QFN48, external flash on GPIO17 to GPIO22, external PSRAM, flash CS and IO2 swapped"
+    )]
+    #[case(0x1080_0000, "QFN32, unknown flash configuration, no PSRAM, flash IO0 and IO3 swapped")]
+    fn device_info(#[case] word: u32, #[case] text: &str) {
+        let info = DeviceInfo(word);
+        let parts =
+            [info.package_text(), info.flash_config_text(), info.psram_text(), info.flash_swap_text()];
+        assert_eq!(parts.join(", "), text);
+        assert_eq!(u32::from(info.mac_parity()), word & 0x3F);
+    }
+
+    #[test]
+    fn a_bl602_reply_is_refused_by_its_length() {
+        let error = BootInfo::parse(&[0; 20]).unwrap_err();
+        assert_eq!(error.to_string(), "boot info has 20 bytes, a BL702 sends 24");
+    }
+}

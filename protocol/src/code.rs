@@ -59,3 +59,38 @@ impl fmt::Display for Code {
         write!(f, "FL{:04X}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_say_something() {
+        assert!(CODES.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for row in CODES {
+            assert!(row.name.starts_with("BFLB_"), "{}", row.name);
+            assert!(!row.meaning.is_empty() && row.advice.ends_with('.'), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn codes_of_the_loader_are_those_of_the_reference() {
+        // reference/loader-protocol.md section 4, "All codes the loader can send".
+        let sent: Vec<u16> = CODES.iter().filter(|row| row.loader.is_some()).map(|row| row.code.0).collect();
+        let expected = [
+            0x0002, 0x0003, 0x0004, 0x0005, 0x0006, 0x0008, 0x0009, 0x000A, 0x0103, 0x0401, 0x0402, 0x0404,
+            0x0405, 0x0407,
+        ];
+        assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn names_and_numbers_of_the_field_report() {
+        // reference/rom-and-module.md section 5, quoted from the report.
+        assert_eq!(Code::from_wire([0x04, 0x01]).to_string(), "FL0104");
+        assert_eq!(Code::CMD_SEQ_ERROR.name(), "BFLB_CMD_SEQ_ERROR");
+        assert_eq!(Code(0x0402).name(), "BFLB_EFUSE_WRITE_ADDR_ERROR");
+        assert_eq!(Code(0x1234).name(), "unknown code");
+        assert_eq!(Code(0x1234).row(), None);
+    }
+}

@@ -117,3 +117,6 @@ impl CommandRow {
 const fn field(name: &'static str, bytes: u8) -> Field {
     Field { name, bytes }
 }
+
+#[cfg(test)]
+mod tests;

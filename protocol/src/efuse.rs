@@ -206,3 +206,6 @@ impl Efuse {
         self.locks().any(|lock| lock.kind == kind && lock.bytes().contains(&offset_bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;

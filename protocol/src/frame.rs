@@ -147,3 +147,27 @@ pub fn fl(code: Code) -> Vec<u8> {
 pub fn pending() -> Vec<u8> {
     PENDING.to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_beyond_the_field_are_cut_so_that_header_and_payload_agree() {
+        let frame = request(0x31, Checksum::Sum, &vec![1; 70_000]);
+        assert_eq!(frame.len(), 4 + 65_535);
+        let header = RequestHeader::parse([frame[0], frame[1], frame[2], frame[3]]);
+        assert_eq!(header.length, 65_535);
+        assert!(header.checksum_accepts(&frame[4..]));
+        assert_eq!(ok_with_data(&vec![1; 70_000]).len(), 4 + 65_535);
+    }
+
+    #[test]
+    fn only_zero_and_the_right_checksum_are_taken() {
+        // fixtures/vectors/loader.jsonl "read, right checksum": 19h.
+        let payload = [0x00, 0x01, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00];
+        let taken = (0..=255)
+            .filter(|sum| RequestHeader { id: 0x32, checksum: *sum, length: 8 }.checksum_accepts(&payload));
+        assert_eq!(taken.collect::<Vec<u8>>(), [0x00, 0x19]);
+    }
+}

@@ -174,3 +174,6 @@ impl ReplyDecoder {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

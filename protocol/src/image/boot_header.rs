@@ -293,3 +293,6 @@ fn array<const N: usize>(bytes: &[u8; BOOT_HEADER_LEN], at: usize) -> [u8; N] {
     part.copy_from_slice(&bytes[at..at + N]);
     part
 }
+
+#[cfg(test)]
+mod tests;

@@ -266,3 +266,6 @@ pub fn select(first: &[u8], second: &[u8]) -> Result<Selected, [PartitionError; 
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
+
+#[cfg(test)]
+mod tests;

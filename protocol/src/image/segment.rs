@@ -80,3 +80,22 @@ pub fn destination_allowed(destination: u32, length: u32) -> bool {
         .flat_map(|alias| RANGES.map(|(first, last)| ((alias << 24) + first, (alias << 24) + last)))
         .any(|(first, last)| (first..=last).contains(&destination) && end <= last + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    // Places and lengths of the "segment ..." rows are tested in tests/vectors.rs; here are edges between them.
+    #[rstest]
+    #[case::second_range_to_its_last_byte(0x5202_0000, 0xE000, true)]
+    #[case::second_range_one_too_many(0x5202_0000, 0xE001, false)]
+    #[case::across_both_ranges(0x2201_0000, 0x1_0004, false)]
+    #[case::end_wraps_round(0x2201_0000, 0xE000_0000, true)]
+    #[case::empty_at_the_last_byte(0x2201_FFFF, 0, true)]
+    #[case::empty_just_outside(0x2202_E000, 0, false)]
+    fn destinations(#[case] destination: u32, #[case] length: u32, #[case] allowed: bool) {
+        assert_eq!(destination_allowed(destination, length), allowed);
+    }
+}

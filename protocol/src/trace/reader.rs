@@ -108,3 +108,6 @@ impl RecordReader {
         Ok(record)
     }
 }
+
+#[cfg(test)]
+mod tests;
