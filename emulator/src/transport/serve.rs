@@ -8,14 +8,17 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::clients::{Access, Change, ClientWatch, Presence, holders};
 use super::clock::{Alarm, WallClock};
+use super::control::{Answer, Control, ModuleStatus, Observer, PortControl, Request};
 use super::held_file::{HeldFileError, HeldMemories};
 use super::outbox::{HostReceiver, Outbox};
 use super::pace::{Pace, Paced, Progress};
-use super::pty::{Heard, Note, Pty, PtyError};
+use super::pty::{Heard, HostRates, Note, Pty, PtyError};
 use super::record::{RecordError, Recorder};
 use super::status::{Notice, SharedStatus};
+use super::wiring::{self, ModemLines};
 use crate::Nanos;
 use crate::module::Module;
+use crate::profile::{Boot, Wiring};
 
 /// So many rounds without waiting, then other tasks of the runtime get their turn.
 const ROUNDS_AT_A_STRETCH: u32 = 64;
@@ -48,6 +51,12 @@ pub struct PortOptions {
     pub memories: HeldMemories,
     /// The recording.
     pub recorder: Option<Recorder>,
+    /// Which modem line drives EN; none by default.
+    pub wiring: Option<Wiring>,
+    /// What BOOT follows; by default it stays as it is.
+    pub boot: Option<Boot>,
+    /// Is told what the chip does.
+    pub observer: Option<Observer>,
 }
 
 /// A module at a pty.
@@ -67,6 +76,13 @@ pub struct Port {
     recorder: Option<Recorder>,
     status: SharedStatus,
     notices: UnboundedSender<Notice>,
+    wiring: Option<Wiring>,
+    boot: Option<Boot>,
+    observer: Option<Observer>,
+    control: PortControl,
+    requests: UnboundedReceiver<Request>,
+    /// Rates that somebody knows better than termios.
+    known_rates: Option<HostRates>,
 }
 
 impl Port {
@@ -86,7 +102,14 @@ impl Port {
         if let Some(recorder) = &mut recorder {
             recorder.pins(module.now(), module.enable_high(), module.boot_high());
         }
+        let (control, requests) = PortControl::channel();
         Ok(Port {
+            wiring: options.wiring,
+            boot: options.boot,
+            observer: options.observer,
+            control,
+            requests,
+            known_rates: None,
             status: SharedStatus::new(pty.path().to_owned(), pty.rates()),
             alarm: Alarm::new(clock)?,
             paced: Paced::new(module, options.pace),
@@ -111,6 +134,11 @@ impl Port {
     /// A view of the port that stays good while it is served.
     pub fn status(&self) -> SharedStatus {
         self.status.clone()
+    }
+
+    /// A handle that stays good while the port is served.
+    pub fn control(&self) -> PortControl {
+        self.control.clone()
     }
 
     /// Serves the module until something fails. Dropping the future is the module losing power.
@@ -162,7 +190,7 @@ impl Port {
                 self.sample()?;
             }
             self.status.change(|status| status.host_bytes += bytes.len() as u64);
-            let burst = self.paced.host_wrote(wall, self.pty.rates().send_bps, &bytes);
+            let burst = self.paced.host_wrote(wall, self.rates().send_bps, &bytes);
             if let Some(recorder) = &mut self.recorder {
                 recorder.host(&burst);
             }
@@ -170,8 +198,66 @@ impl Port {
         Ok(())
     }
 
+    /// The client's rates.
+    fn rates(&self) -> HostRates {
+        self.known_rates.unwrap_or_else(|| self.pty.rates())
+    }
+
+    /// Does what somebody asks of the module, behind all that the client has written before.
+    fn control_port(&mut self, (control, answer): Request) -> Result<(), ServeError> {
+        let wall = self.clock.now();
+        self.paced.advance(wall, false);
+        self.hear(wall)?;
+        let answered = match control {
+            Control::Lines(lines) => self.set_lines(wall, lines),
+            Control::Enable { high } => self.set_pins(wall, Some(high), None),
+            Control::Boot { high } => self.set_pins(wall, None, Some(high)),
+            Control::Power { on } => {
+                let at = self.paced.module_time(wall);
+                self.paced.module_mut().set_power(at, on);
+                Answer::Done
+            }
+            Control::Rates(rates) => {
+                self.known_rates = rates;
+                self.sample()?;
+                Answer::Done
+            }
+            Control::Status => Answer::Status(Box::new(ModuleStatus::of(self.paced.module()))),
+            Control::DumpFlash => Answer::Bytes(self.paced.module().flash().dump()),
+            Control::DumpFuses => Answer::Bytes(self.paced.module().otp().fuses().to_vec()),
+        };
+        // Who asked may have gone away in the meantime.
+        let _ = answer.send(answered);
+        Ok(())
+    }
+
+    fn set_lines(&mut self, wall: Nanos, lines: ModemLines) -> Answer {
+        let pins = wiring::pins(self.wiring.unwrap_or(Wiring::None), self.boot.unwrap_or_default(), lines);
+        let enable = self.wiring.map(|_| pins.enable_high);
+        let boot = self.boot.map(|_| pins.boot_high);
+        self.set_pins(wall, enable, boot)
+    }
+
+    fn set_pins(&mut self, wall: Nanos, enable: Option<bool>, boot: Option<bool>) -> Answer {
+        let at = self.paced.module_time(wall);
+        let module = self.paced.module_mut();
+        // BOOT first: the edge of EN that comes with it must find the strap in place.
+        if let Some(high) = boot {
+            module.set_boot(at, high);
+        }
+        if let Some(high) = enable {
+            module.set_enable(at, high);
+        }
+        let (now, enable, boot) = (module.now(), module.enable_high(), module.boot_high());
+        if let Some(recorder) = &mut self.recorder {
+            recorder.pins(now, enable, boot);
+        }
+        Answer::Done
+    }
+
     fn sample(&mut self) -> Result<(), PtyError> {
-        let rates = self.pty.sample()?;
+        self.pty.sample()?;
+        let rates = self.rates();
         self.status.change(|status| status.rates = rates);
         Ok(())
     }
@@ -227,7 +313,7 @@ impl Port {
             if let Some(recorder) = &mut self.recorder {
                 recorder.chip(&burst, more);
             }
-            let bytes = self.receiver.receive(burst, self.pty.rates().receive_bps, more);
+            let bytes = self.receiver.receive(burst, self.rates().receive_bps, more);
             let lost = self.outbox.push(wall, bytes);
             if lost > 0 {
                 if self.status.get().unread_bytes_lost == 0 {
@@ -239,6 +325,9 @@ impl Port {
         while let Some(event) = self.paced.module_mut().next_event() {
             if let Some(recorder) = &mut self.recorder {
                 recorder.event(&event);
+            }
+            if let Some(observer) = &mut self.observer {
+                observer.observe(&event);
             }
         }
         Ok(())
@@ -277,6 +366,7 @@ impl Port {
         tokio::select! {
             biased;
             access = next_access(&mut self.clients) => self.note_access(access)?,
+            Some(request) = self.requests.recv() => self.control_port(request)?,
             result = self.pty.readable(), if hears_host => result?,
             result = self.pty.writable(), if self.blocked => result?,
             result = self.alarm.rings(), if deadline.is_some() => result?,

@@ -1,0 +1,139 @@
+//! What can be done to a module while it is served: by hand, by modem lines, or to look inside.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::pty::HostRates;
+use super::wiring::ModemLines;
+use crate::Nanos;
+use crate::event::TimedEvent;
+use crate::module::{Module, Running};
+
+/// Something to do to a served module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The adapter's modem lines take these levels; the port's wiring says what that does to EN and BOOT.
+    Lines(ModemLines),
+    /// The EN pin, by hand.
+    Enable {
+        /// High: the module runs.
+        high: bool,
+    },
+    /// The BOOT pin, by hand.
+    Boot {
+        /// High: the next reset leads to the ROM's serial protocol.
+        high: bool,
+    },
+    /// The supply.
+    Power {
+        /// With supply.
+        on: bool,
+    },
+    /// The client's rates, where termios does not tell them (custom divisors); `None` goes back to termios.
+    Rates(Option<HostRates>),
+    /// A snapshot of the module.
+    Status,
+    /// The contents of the flash.
+    DumpFlash,
+    /// The fuses.
+    DumpFuses,
+}
+
+/// What came of a [`Control`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It has been done: the module has taken the new level.
+    Done,
+    /// The bytes asked for.
+    Bytes(Vec<u8>),
+    /// A snapshot.
+    Status(Box<ModuleStatus>),
+}
+
+/// A snapshot of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleStatus {
+    /// Module time.
+    pub now: Nanos,
+    /// What runs on the chip.
+    pub running: Running,
+    /// The EN pin.
+    pub enable_high: bool,
+    /// The BOOT pin.
+    pub boot_high: bool,
+    /// How often the module has left reset.
+    pub resets: u64,
+    /// Fuses burnt since the module was made.
+    pub burns: u32,
+}
+
+impl ModuleStatus {
+    /// Looks at a module.
+    pub fn of(module: &Module) -> ModuleStatus {
+        ModuleStatus {
+            now: module.now(),
+            running: module.running(),
+            enable_high: module.enable_high(),
+            boot_high: module.boot_high(),
+            resets: module.resets(),
+            burns: module.otp().burn_count(),
+        }
+    }
+}
+
+/// The port is no longer served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the module is no longer served")]
+pub struct PortGone;
+
+pub(super) type Request = (Control, oneshot::Sender<Answer>);
+
+/// A handle to a served port, for any thread or task.
+#[derive(Clone, Debug)]
+pub struct PortControl(mpsc::UnboundedSender<Request>);
+
+impl PortControl {
+    pub(super) fn channel() -> (PortControl, mpsc::UnboundedReceiver<Request>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (PortControl(sender), receiver)
+    }
+
+    /// Does `control` behind all that the client has written before, and waits until it is done.
+    ///
+    /// # Errors
+    /// [`PortGone`] when the port is no longer served.
+    pub async fn send(&self, control: Control) -> Result<Answer, PortGone> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send((control, answer)).map_err(|_| PortGone)?;
+        answered.await.map_err(|_| PortGone)
+    }
+
+    /// The same for a thread outside the runtime.
+    ///
+    /// # Errors
+    /// [`PortGone`] when the port is no longer served.
+    pub fn send_blocking(&self, control: Control) -> Result<Answer, PortGone> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send((control, answer)).map_err(|_| PortGone)?;
+        answered.blocking_recv().map_err(|_| PortGone)
+    }
+}
+
+/// Is told everything the chip did, in order.
+pub struct Observer(Box<dyn FnMut(&TimedEvent) + Send>);
+
+impl Observer {
+    /// Calls `observe` for each event.
+    pub fn new(observe: impl FnMut(&TimedEvent) + Send + 'static) -> Observer {
+        Observer(Box::new(observe))
+    }
+
+    pub(super) fn observe(&mut self, event: &TimedEvent) {
+        (self.0)(event);
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
