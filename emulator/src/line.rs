@@ -78,6 +78,15 @@ impl LineRx {
         heard
     }
 
+    /// Every byte that was not taken yet, arrived or on its way: its value, its sender's rate and the end of its stop bit.
+    pub fn untaken(&self) -> impl Iterator<Item = (u8, u32, Nanos)> + '_ {
+        let bytes = self.bursts.iter().flat_map(|burst| {
+            let timed = burst.bytes.iter().enumerate();
+            timed.map(|(index, byte)| (*byte, burst.baud_bps, burst.arrival(index + 1)))
+        });
+        bytes.skip(self.taken_of_first)
+    }
+
     /// How many bytes, arrived or on their way, follow each other without a pause of `pause` between the end of one and
     /// the beginning of the next, and when the last of them ends. A pause that begins at `except` does not count.
     ///
@@ -167,8 +176,15 @@ impl LineRx {
 
     /// Throws the next byte away.
     pub fn skip_one(&mut self) {
-        if !self.bursts.is_empty() {
-            self.advance(1);
+        self.skip(1);
+    }
+
+    /// Throws the next `count` bytes away, or all if there are fewer.
+    pub fn skip(&mut self, mut count: usize) {
+        while count > 0 && !self.bursts.is_empty() {
+            let n = count.min(self.bursts[0].bytes.len() - self.taken_of_first);
+            self.advance(n);
+            count -= n;
         }
     }
 

@@ -204,7 +204,8 @@ impl Job {
 /// The CPU ran into an address where nothing is.
 pub(super) const BUS_FAULT: &str = "bus fault in the RAM loader";
 /// The CPU jumped to where a pointer had been before 50h or 51h overwrote it.
-pub(super) const LOST_POINTER: &str = "the RAM loader jumped through a pointer that a memory command had overwritten";
+pub(super) const LOST_POINTER: &str =
+    "the RAM loader jumped through a pointer that a memory command had overwritten";
 
 impl Reply {
     fn run(self, cpu: &mut Cpu<'_>) -> Next {
@@ -225,7 +226,8 @@ impl Reply {
 
 /// An answer can be longer than the RAM behind its first byte (37h and 38h send as many bytes as the host names).
 fn send_answer(cpu: &mut Cpu<'_>, bytes: usize) -> Next {
-    let ram_left = (ANSWER..).step_by(BEHIND_STEP).take_while(|end| cpu.chip.ram.contains(*end, BEHIND_STEP)).count();
+    let ram_left =
+        (ANSWER..).step_by(BEHIND_STEP).take_while(|end| cpu.chip.ram.contains(*end, BEHIND_STEP)).count();
     let sent = bytes.min(ram_left * BEHIND_STEP);
     let answer = cpu.chip.ram.slice(ANSWER, sent).unwrap_or_default().to_vec();
     let entered_at = cpu.send(&answer);

@@ -24,8 +24,11 @@ pub(super) fn write(request: &Request, cpu: &mut Cpu<'_>) -> Next {
     let Some(address) = request.address(cpu.chip) else { return Next::refuse(answer_at, 0x0401) };
     let Some(offset) = word_offset(address) else { return Next::refuse(answer_at, 0x0402) };
     let (words, _) = request.payload(cpu.chip)[4..].as_chunks::<4>();
-    let words: Vec<(u8, u32)> =
-        (offset..EFUSE_BYTES as u8).step_by(4).zip(words).map(|(at, word)| (at, u32::from_le_bytes(*word))).collect();
+    let words: Vec<(u8, u32)> = (offset..EFUSE_BYTES as u8)
+        .step_by(4)
+        .zip(words)
+        .map(|(at, word)| (at, u32::from_le_bytes(*word)))
+        .collect();
     match words.split_last() {
         Some((last, first)) if !first.is_empty() => {
             burn(cpu, first);

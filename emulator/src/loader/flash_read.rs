@@ -85,7 +85,8 @@ impl Hash {
         self.address = self.address.wrapping_add(length);
         self.left -= length;
         let profile = &cpu.chip.profile;
-        let took = time_of(length, profile.flash_read_bytes_per_s) + time_of(length, profile.hash_bytes_per_s);
+        let took =
+            time_of(length, profile.flash_read_bytes_per_s) + time_of(length, profile.hash_bytes_per_s);
         Next::At(cpu.at + took, Job::Hash(self))
     }
 }

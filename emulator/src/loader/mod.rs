@@ -139,7 +139,9 @@ impl RamLoader {
             Phase::Starting { .. } | Phase::Answering { .. } => Progress::Blocked,
             Phase::Listening { origin } => self.listen(chip, *origin, until),
             Phase::Draining { until: end } => self.drain(chip, *end, until),
-            Phase::Waiting { since, deadline, missed } => self.wait(chip, (*since, *deadline, *missed), until),
+            Phase::Waiting { since, deadline, missed } => {
+                self.wait(chip, (*since, *deadline, *missed), until)
+            }
             Phase::Busy { .. } => self.work(chip, until),
         }
     }
@@ -214,11 +216,14 @@ impl Program for RamLoader {
             Phase::Answering { ok_at } => Wake::Work(*ok_at),
             Phase::Draining { until } => Wake::Work(interrupt_at().min(*until)),
             Phase::Busy { at, .. } => Wake::Work(interrupt_at().min(*at)),
+            // With bytes on the line a time-out is no idle one: there will be work after it.
             Phase::Waiting { deadline, .. } => match interrupt_at() {
-                at if at <= *deadline => Wake::Work(at),
-                _ => Wake::Idle(*deadline),
+                Nanos::MAX => Wake::Idle(*deadline),
+                at => Wake::Work(at.min(*deadline)),
             },
-            Phase::Listening { .. } => chip.rx.next_arrival().map_or(Wake::Never, |(at, _)| Wake::Work(at)),
+            Phase::Listening { origin } => {
+                listen::next_work(&chip.rx, *origin).map_or(Wake::Never, Wake::Work)
+            }
         }
     }
 }

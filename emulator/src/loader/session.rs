@@ -72,10 +72,8 @@ impl RamLoader {
         }
         let header = chip.ram.slice(frame.address, RequestHeader::LEN).and_then(|bytes| bytes.first_chunk());
         let header = RequestHeader::parse(header.copied().unwrap_or_default());
-        let request = Request {
-            payload: frame.address + RequestHeader::LEN as u32,
-            length: frame.payload_bytes,
-        };
+        let request =
+            Request { payload: frame.address + RequestHeader::LEN as u32, length: frame.payload_bytes };
         let payload = request.payload(chip).to_vec();
         let checksum_ok = header.checksum_accepts(&payload);
         let found = commands::find(header.id);
