@@ -1,5 +1,12 @@
 //! Decoders never panic, whatever they are fed, and what they read they can write again.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic like tests"
+)]
+
 use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::code::Code;
 use bl702_protocol::efuse::{Efuse, FIELDS};

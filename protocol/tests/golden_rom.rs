@@ -4,6 +4,13 @@
 //! Every byte here is copied from `fixtures/vectors/rom.jsonl`, which was read from the mask ROM while it ran; the
 //! comment above each array names its row. Nothing here comes from our own encoder.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic like tests"
+)]
+
 use bl702_protocol::boot_info::{BootInfo, DeviceInfo, RomBootInfo};
 use bl702_protocol::code::Code;
 use bl702_protocol::command::RomCommand;

@@ -4,6 +4,13 @@
 //! of the chip as a whole is tested with the emulator; here are the questions that the tables and formats must answer:
 //! can a reply be decoded, may this command send that code, does the header check refuse what the ROM refused.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic like tests"
+)]
+
 use std::path::Path;
 
 use bl702_protocol::boot_info::RomBootInfo;

@@ -250,7 +250,7 @@ pub struct Selected {
 
 /// Chooses between the two copies of the table: a good one, and of two good ones the newer.
 ///
-/// With equal ages the first counts (the stock firmware logs "Active Partition[0]" with both copies at age 0).
+/// With equal ages the first counts (the stock firmware logs `Active Partition[0]` with both copies at age 0).
 ///
 /// # Errors
 /// What is wrong with the first and with the second copy, if neither is good.
