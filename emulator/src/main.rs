@@ -1,1 +1,36 @@
-fn main() {}
+//! `bl702-emu`: an emulated BL702 module for people who write, test or distrust flashers.
+
+mod cmd;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An emulated BL702 module (XT-ZB2) that a flasher cannot tell from the real one over a serial port.
+#[derive(Parser, Debug)]
+#[command(name = "bl702-emu", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve a module on a pty until interrupted; the first line on stdout is the pty's path
+    Run(cmd::run::RunArgs),
+    Check(cmd::check::CheckArgs),
+    /// Decode a recording for people
+    Trace(cmd::trace::TraceArgs),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => cmd::run::run(&args),
+        Command::Check(args) => return cmd::check::run(&args),
+        Command::Trace(args) => cmd::trace::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,8 +1,10 @@
 //! Who has the pty open.
 //!
 //! A pty tells its master nothing of opens and closes as long as one slave stays open, so inotify on the slave's
-//! path does (`reference/clients.md` section 2). inotify merges equal neighbours that were not read yet: two opens in
-//! the same instant may count as one. So a count of zero is taken back as soon as somebody writes.
+//! path does (`reference/clients.md` section 2). inotify merges a report with an equal one before it that was not read
+//! yet, so that two opens at short distance would count as one. A second watch, on the directory, keeps them apart:
+//! each access then gives a report of the directory and one of the slave, by turns. Should two accesses on two
+//! processors still be merged and the count come to zero too early, it is taken back as soon as somebody writes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,6 +18,9 @@ use tokio::io::Interest;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::readiness::Readiness;
+
+/// What is reported.
+const ACCESSES: WatchFlags = WatchFlags::OPEN.union(WatchFlags::CLOSE_WRITE).union(WatchFlags::CLOSE_NOWRITE);
 
 /// Somebody opened or closed a watched path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +48,11 @@ impl ClientWatch {
 
     /// Opens and closes of `path` from now on, as long as [`ClientWatch::run`] is polled.
     pub fn watch(&self, path: &Path) -> io::Result<UnboundedReceiver<Access>> {
-        let kinds = WatchFlags::OPEN | WatchFlags::CLOSE_WRITE | WatchFlags::CLOSE_NOWRITE;
-        let watch = inotify::add_watch(&self.inotify, path, kinds)?;
+        if let Some(directory) = path.parent() {
+            // The same directory again and again is the same watch; nobody listens to it.
+            inotify::add_watch(&self.inotify, directory, ACCESSES)?;
+        }
+        let watch = inotify::add_watch(&self.inotify, path, ACCESSES)?;
         let (sender, receiver) = unbounded_channel();
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(watch, sender);
         Ok(receiver)
@@ -62,7 +70,11 @@ impl ClientWatch {
         }
     }
 
-    fn dispatch(&self) -> io::Result<()> {
+    /// Hands over what the kernel has to report by now, without waiting: an open is reported before it returns.
+    ///
+    /// # Errors
+    /// Those of reading an inotify descriptor.
+    pub fn dispatch(&self) -> io::Result<()> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +121,11 @@ impl Presence {
     /// Bytes came, so somebody is there.
     pub fn speaks(&mut self) {
         self.spoke = true;
+    }
+
+    /// One open has been found that was not counted.
+    pub fn found(&mut self) {
+        self.opens += 1;
     }
 
     /// Counts an open or a close; tells what that means.
@@ -207,6 +224,24 @@ mod tests {
         let mut presence = Presence::default();
         presence.speaks();
         assert_eq!(presence.note(Access::Opened), Change::None);
+    }
+
+    #[tokio::test]
+    async fn accesses_in_quick_succession_are_all_reported() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let watch = ClientWatch::new().unwrap();
+        let mut accesses = watch.watch(file.path()).unwrap();
+        // Nothing reads the reports before all five are there.
+        let both = [fs::File::open(file.path()).unwrap(), fs::File::open(file.path()).unwrap()];
+        drop(both);
+        fs::File::open(file.path()).unwrap();
+        watch.dispatch().unwrap();
+        let mut seen = Vec::new();
+        while let Ok(access) = accesses.try_recv() {
+            seen.push(access);
+        }
+        use Access::{Closed, Opened};
+        assert_eq!(seen, [Opened, Opened, Closed, Closed, Opened, Closed]);
     }
 
     #[test]

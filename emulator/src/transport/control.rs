@@ -3,9 +3,10 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::pty::HostRates;
-use super::wiring::ModemLines;
+use super::wiring::{LineChange, ModemLines};
 use crate::Nanos;
 use crate::event::TimedEvent;
+use crate::line::Burst;
 use crate::module::{Module, Running};
 
 /// Something to do to a served module.
@@ -13,6 +14,10 @@ use crate::module::{Module, Running};
 pub enum Control {
     /// The adapter's modem lines take these levels; the port's wiring says what that does to EN and BOOT.
     Lines(ModemLines),
+    /// Some of the modem lines change, the others stay.
+    ChangeLines(LineChange),
+    /// Which lines are asserted; answered at once, with [`Answer::Lines`].
+    AskLines,
     /// The EN pin, by hand.
     Enable {
         /// High: the module runs.
@@ -30,6 +35,8 @@ pub enum Control {
     },
     /// The client's rates, where termios does not tell them (custom divisors); `None` goes back to termios.
     Rates(Option<HostRates>),
+    /// The rate that [`REPLACED_RATE_BPS`](super::modem::REPLACED_RATE_BPS) in termios stands for; `None`: itself.
+    ReplaceRate(Option<u32>),
     /// A snapshot of the module.
     Status,
     /// The contents of the flash.
@@ -43,6 +50,8 @@ pub enum Control {
 pub enum Answer {
     /// It has been done: the module has taken the new level.
     Done,
+    /// The lines that are asserted.
+    Lines(ModemLines),
     /// The bytes asked for.
     Bytes(Vec<u8>),
     /// A snapshot.
@@ -102,9 +111,17 @@ impl PortControl {
     /// # Errors
     /// [`PortGone`] when the port is no longer served.
     pub async fn send(&self, control: Control) -> Result<Answer, PortGone> {
+        self.begin(control)?.await.map_err(|_| PortGone)
+    }
+
+    /// Puts `control` in the queue at once; its answer comes when it is done, and never when the port has gone.
+    ///
+    /// # Errors
+    /// [`PortGone`] when the port is no longer served.
+    pub fn begin(&self, control: Control) -> Result<oneshot::Receiver<Answer>, PortGone> {
         let (answer, answered) = oneshot::channel();
         self.0.send((control, answer)).map_err(|_| PortGone)?;
-        answered.await.map_err(|_| PortGone)
+        Ok(answered)
     }
 
     /// The same for a thread outside the runtime.
@@ -112,23 +129,49 @@ impl PortControl {
     /// # Errors
     /// [`PortGone`] when the port is no longer served.
     pub fn send_blocking(&self, control: Control) -> Result<Answer, PortGone> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send((control, answer)).map_err(|_| PortGone)?;
-        answered.blocking_recv().map_err(|_| PortGone)
+        self.begin(control)?.blocking_recv().map_err(|_| PortGone)
     }
 }
 
-/// Is told everything the chip did, in order.
-pub struct Observer(Box<dyn FnMut(&TimedEvent) + Send>);
+/// Something that happened at a port.
+#[derive(Clone, Copy, Debug)]
+pub enum Observation<'a> {
+    /// Bytes from the host, as the module hears them.
+    Host {
+        /// The bytes, with module time and the host's rate.
+        burst: &'a Burst,
+        /// How many bytes from the module the host had not read when it wrote them.
+        unread_bytes: usize,
+    },
+    /// Bytes that the chip has sent.
+    Chip {
+        /// The bytes, with module time and the chip's rate.
+        burst: &'a Burst,
+    },
+    /// Something the chip did.
+    Event(&'a TimedEvent),
+    /// The levels at the pins were set.
+    Pins {
+        /// Module time.
+        at: Nanos,
+        /// The EN pin.
+        enable_high: bool,
+        /// The BOOT pin.
+        boot_high: bool,
+    },
+}
+
+/// Is told all that happens at a port, in order.
+pub struct Observer(Box<dyn FnMut(Observation<'_>) + Send>);
 
 impl Observer {
-    /// Calls `observe` for each event.
-    pub fn new(observe: impl FnMut(&TimedEvent) + Send + 'static) -> Observer {
+    /// Calls `observe` for each observation.
+    pub fn new(observe: impl FnMut(Observation<'_>) + Send + 'static) -> Observer {
         Observer(Box::new(observe))
     }
 
-    pub(super) fn observe(&mut self, event: &TimedEvent) {
-        (self.0)(event);
+    pub(super) fn observe(&mut self, observation: Observation<'_>) {
+        (self.0)(observation);
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`record`] | recordings |
 //! | [`link`] | a name for the pty that stays the same |
 //! | [`wiring`] | what modem lines do to EN and BOOT (pure) |
+//! | [`modem`] | what a serial driver does with the lines, and their order with the bytes (pure) |
 //! | [`control`] | what can be done to a served module from outside |
 //! | [`clock`] | the wall clock and a precise alarm |
 //! | [`status`] | what is known of a port while it is served |
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod control;
 pub mod held_file;
 pub mod link;
+pub mod modem;
 pub mod outbox;
 pub mod pace;
 pub mod pty;

@@ -65,12 +65,19 @@ pub struct Paced {
 }
 
 impl Paced {
-    /// A module whose time 0 is wall-clock time 0.
-    pub fn new(module: Module, pace: Pace) -> Paced {
+    /// A module that has booted by wall-clock time 0: it listens, or its firmware is about to begin.
+    ///
+    /// Whoever learns of the port could not know that it was powered up this very moment.
+    pub fn new(mut module: Module, pace: Pace) -> Paced {
+        while is_booting(&module)
+            && let Some(next) = module.next_wakeup()
+        {
+            module.advance(next);
+        }
         Paced {
+            ahead: module.now(),
             module,
             pace,
-            ahead: Nanos::ZERO,
             line_free: Nanos::ZERO,
             baud_bps: 1,
             jumping: false,
@@ -92,6 +99,16 @@ impl Paced {
     /// The module's time at `wall`.
     pub fn module_time(&self, wall: Nanos) -> Nanos {
         (wall + self.ahead).max(self.module.now())
+    }
+
+    /// Module time at which all that the host has written has arrived at the chip.
+    pub fn line_free(&self) -> Nanos {
+        self.line_free
+    }
+
+    /// The wall-clock time at which the module's time is `at`, if nothing is jumped over.
+    pub fn wall_time(&self, at: Nanos) -> Nanos {
+        at.since(self.ahead)
     }
 
     /// Whether the host's bytes should be read now; [`Paced::deadline`] tells when to ask again.
@@ -158,6 +175,21 @@ impl Paced {
         true
     }
 
+    /// Does at once what the module still has to do before it waits for a host, but no more than `limit` of its time.
+    ///
+    /// For the end of a run: nobody is left to wait for in real time.
+    pub fn settle(&mut self, limit: Nanos) {
+        let end = self.module.now() + limit;
+        while !(self.module.waits_for_host() && self.line_free <= self.module.now()) {
+            let next = [self.module.next_wakeup(), Some(self.line_free).filter(|free| *free > self.module.now())];
+            match next.into_iter().flatten().min() {
+                Some(next) if next <= end => self.advance_module(next),
+                _ => break,
+            }
+        }
+        self.jumping = false;
+    }
+
     fn advance_module(&mut self, to: Nanos) {
         self.module.advance(to);
         self.handshake_answered &= in_handshake(&self.module);
@@ -170,6 +202,10 @@ impl Paced {
     fn host_buffer(&self) -> Nanos {
         Nanos::byte_times(HOST_BUFFER_BYTES, self.baud_bps)
     }
+}
+
+fn is_booting(module: &Module) -> bool {
+    matches!(module.running(), Running::Rom(RomState::Booting) | Running::Loader(LoaderState::Starting))
 }
 
 /// Whether the chip is between the first 55h and the end of the drain behind its `OK`.

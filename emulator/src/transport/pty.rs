@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use pty_process::blocking::Pts;
 use rustix::fs::OFlags;
 use rustix::ioctl::{Opcode, Setter};
-use rustix::termios::{LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios};
+use rustix::termios::{ControlModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios};
 use tokio::io::Interest;
 
 use super::readiness::Readiness;
@@ -99,6 +99,8 @@ impl Pty {
 
         let mut settings = rustix::termios::tcgetattr(&slave).map_err(at(&path, "reading its settings"))?;
         settings.make_raw();
+        // As a serial port has it, unlike a pty; it tells a driver to release the modem lines at the last close.
+        settings.control_modes |= ControlModes::HUPCL;
         settings.special_codes[SpecialCodeIndex::VMIN] = 1;
         settings.special_codes[SpecialCodeIndex::VTIME] = 0;
         settings.set_speed(INITIAL_BAUD_BPS).map_err(at(&path, "setting its rate"))?;
@@ -179,6 +181,20 @@ impl Pty {
     pub fn forget_client(&self) -> Result<(), PtyError> {
         rustix::termios::tcflush(&self.slave, QueueSelector::IFlush).map_err(at(&self.path, "flushing"))?;
         rustix::termios::ioctl_tiocnxcl(&self.slave).map_err(at(&self.path, "taking off TIOCEXCL"))
+    }
+
+    /// Whether a driver would release the modem lines at the last close (HUPCL).
+    pub fn hangs_up(&self) -> Result<bool, PtyError> {
+        let settings =
+            rustix::termios::tcgetattr(&self.slave).map_err(at(&self.path, "reading its settings"))?;
+        Ok(settings.control_modes.contains(ControlModes::HUPCL))
+    }
+
+    /// How many bytes wait for the client to read them.
+    pub fn unread_bytes(&self) -> Result<usize, PtyError> {
+        let count =
+            rustix::io::ioctl_fionread(&self.slave).map_err(at(&self.path, "counting unread bytes"))?;
+        Ok(count as usize)
     }
 
     /// Waits until [`Pty::hear`] has something.

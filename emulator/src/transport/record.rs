@@ -2,11 +2,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use bl702_protocol::trace::{
     BytesRecord, Direction, EventRecord, LineLevels, LinesRecord, Record, parse_line, to_line,
 };
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FlockOperation;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::{Value, json};
 
 use crate::Nanos;
@@ -19,6 +25,12 @@ pub enum RecordError {
     /// The file holds something that is not a recording.
     #[error("{path:?} exists and is not a recording; it was left as it is")]
     NotARecording {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another emulator writes it.
+    #[error("{path:?} is being written by another emulator")]
+    InUse {
         /// The file.
         path: PathBuf,
     },
@@ -55,6 +67,11 @@ impl Recorder {
             .truncate(false)
             .open(path)
             .map_err(io_error("creating"))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(RecordError::InUse { path: path.to_owned() }),
+            Err(errno) => return Err(io_error("locking")(errno.into())),
+        }
         let mut first = String::new();
         // What is not text is not a recording either: an error leaves `first` without a header.
         let length = BufReader::new(&file).read_line(&mut first).unwrap_or(1);
@@ -134,6 +151,47 @@ impl Drop for Recorder {
         self.end_run();
         // An error here has nobody left to hear it; each earlier one ended the run.
         let _ = self.flush();
+    }
+}
+
+/// Tells when a recording grows and when its [`Recorder`] is gone.
+#[derive(Debug)]
+pub struct Growth {
+    reports: OwnedFd,
+    /// Hangs up when the recorder has let go of its lock.
+    recorder_gone: OwnedFd,
+}
+
+impl Growth {
+    /// Watches the recording `path` from now on.
+    pub fn of(path: &Path) -> io::Result<Growth> {
+        let reports = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        inotify::add_watch(&reports, path, WatchFlags::MODIFY)?;
+        let (recorder_gone, alive) = pipe_with(PipeFlags::CLOEXEC)?;
+        let file = File::open(path)?;
+        // The lock goes with the recorder's process, whatever ends that. To wait for it takes a thread; a report of the
+        // close would come before the lock is gone.
+        std::thread::Builder::new().name("recorder's end".to_owned()).spawn(move || {
+            // An error ends the wait as well: without locks nobody can tell whether a recorder is there.
+            while rustix::fs::flock(&file, FlockOperation::LockShared) == Err(Errno::INTR) {}
+            drop(alive);
+        })?;
+        Ok(Growth { reports, recorder_gone })
+    }
+
+    /// Waits for the recording to grow, or takes growth since the last call; false when its recorder is gone.
+    pub fn wait(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.reports, PollFlags::IN), PollFd::new(&self.recorder_gone, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let goes_on = fds[1].revents().is_empty();
+        let mut reports = [0; 4096];
+        match rustix::io::read(&self.reports, &mut reports) {
+            Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(goes_on),
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 

@@ -14,6 +14,30 @@ pub struct ModemLines {
     pub rts: bool,
 }
 
+/// Which lines a host asserts and releases; those in neither stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LineChange {
+    /// To be asserted.
+    pub assert: ModemLines,
+    /// To be released.
+    pub release: ModemLines,
+}
+
+impl LineChange {
+    /// All lines as in `lines`.
+    pub fn to(lines: ModemLines) -> LineChange {
+        LineChange { assert: lines, release: ModemLines { dtr: !lines.dtr, rts: !lines.rts } }
+    }
+
+    /// The lines after this change.
+    pub fn apply(self, lines: ModemLines) -> ModemLines {
+        ModemLines {
+            dtr: (lines.dtr || self.assert.dtr) && !self.release.dtr,
+            rts: (lines.rts || self.assert.rts) && !self.release.rts,
+        }
+    }
+}
+
 /// Levels at the module's pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pins {
@@ -68,5 +92,15 @@ mod tests {
         #[case] (enable_high, boot_high): (bool, bool),
     ) {
         assert_eq!(pins(wiring, boot, ModemLines { dtr, rts }), Pins { enable_high, boot_high });
+    }
+
+    #[test]
+    fn changes_of_lines() {
+        let both = ModemLines { dtr: true, rts: true };
+        let dtr = ModemLines { dtr: true, rts: false };
+        let none = ModemLines::default();
+        assert_eq!(LineChange::to(dtr).apply(both), dtr);
+        assert_eq!(LineChange { assert: dtr, release: none }.apply(none), dtr);
+        assert_eq!(LineChange { assert: none, release: dtr }.apply(both), ModemLines { dtr: false, rts: true });
     }
 }

@@ -1,0 +1,7 @@
+//! The subcommands of `bl702-emu`, one file each.
+
+pub(crate) mod check;
+pub(crate) mod failure;
+pub(crate) mod options;
+pub(crate) mod run;
+pub(crate) mod trace;
