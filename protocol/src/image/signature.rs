@@ -180,3 +180,40 @@ impl IvBlock {
         self.crc32 == crc32(&self.iv)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// A block whose length field says `length`, with `have` bytes in all.
+    fn block(length: u32, have: usize) -> Vec<u8> {
+        let mut bytes = length.to_le_bytes().to_vec();
+        bytes.resize(have, 0);
+        bytes
+    }
+
+    // fixtures/vectors/rom.jsonl "signed chip: signature n 257" (FL 020D); the ROM compares the field alone, so what
+    // follows the block is ignored.
+    #[rstest]
+    #[case::too_long(257, 308, Err(SignatureBlockError::TooLong { length: 257 }))]
+    #[case::absurd(u32::MAX, 8, Err(SignatureBlockError::TooLong { length: u32::MAX }))]
+    #[case::longest(256, 264, Ok(256))]
+    #[case::surplus(64, 100, Ok(64))]
+    #[case::crc_missing(64, 71, Err(SignatureBlockError::Truncated { needed: 72, have: 71 }))]
+    #[case::length_missing(0, 3, Err(SignatureBlockError::Truncated { needed: 8, have: 3 }))]
+    fn lengths(#[case] length: u32, #[case] have: usize, #[case] result: Result<usize, SignatureBlockError>) {
+        let bytes = if have < 4 { vec![0; have] } else { block(length, have) };
+        assert_eq!(SignatureBlock::parse(&bytes).map(|block| block.signature.len()), result);
+    }
+
+    #[test]
+    fn one_wrong_bit_is_noticed() {
+        let mut block = SignatureBlock::new(&[7; 64]);
+        block.signature[63] ^= 1;
+        assert!(!block.crc_is_right());
+        assert_eq!(PublicKeyBlock::parse(&[0; 67]), None);
+        assert_eq!(IvBlock::parse(&[0; 21]), None);
+    }
+}

@@ -65,3 +65,36 @@ impl RomParser {
         self.frame.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// What the ROM finds in some bytes: ids and payload lengths, and how much is missing of a frame in progress.
+    fn finds(bytes: &[u8]) -> (Vec<(u8, usize)>, usize) {
+        let mut parser = RomParser::default();
+        let found = bytes.iter().filter_map(|byte| parser.push(*byte)).map(|finds| match finds {
+            RomFinds::Command { command, payload } => (command.id(), payload.len()),
+            RomFinds::TooLong { command, length } => (command.id(), usize::from(length)),
+        });
+        let found = found.collect();
+        (found, if parser.is_idle() { 0 } else { parser.missing() })
+    }
+
+    // The first four are rows of fixtures/vectors/rom.jsonl that are polled byte by byte; the answers there tell what
+    // the ROM found.
+    #[rstest]
+    #[case::disabled_32_is_unknown(&[0x32, 0, 0, 0], &[], 0)]
+    #[case::command_inside_an_unknown_one(&[0x3b, 0, 4, 0, 0x10, 0, 0, 0], &[(0x10, 0)], 0)]
+    #[case::burst_of_55(&[0x55; 8], &[], 0)]
+    #[case::rest_of_an_over_long_frame(
+        &[0x18, 0, 0xff, 0xff, 0x10, 0, 0, 0], &[(0x18, 0xffff), (0x10, 0)], 0
+    )]
+    #[case::header_in_progress(&[0x10, 0], &[], 2)]
+    #[case::payload_in_progress(&[0x41, 0, 8, 0, 0x14], &[], 7)]
+    fn views(#[case] bytes: &[u8], #[case] found: &[(u8, usize)], #[case] missing: usize) {
+        assert_eq!(finds(bytes), (found.to_vec(), missing));
+    }
+}
