@@ -127,9 +127,10 @@ fn not_parsed(args: &[OsString], error: &clap::Error) -> u8 {
     let exit_code = u8::try_from(error.exit_code()).unwrap_or(2);
     if wants_json && error.use_stderr() {
         let error = error.to_string();
-        let line =
-            json!({"event": "finished", "ok": false, "exit_code": exit_code, "error": error.trim_end()});
-        report::print_line(&line.to_string());
+        report::print_event(
+            "finished",
+            json!({"ok": false, "exit_code": exit_code, "error": error.trim_end()}),
+        );
     }
     exit_code
 }

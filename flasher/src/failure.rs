@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use bl702_flasher::connect::OptionsError;
-use bl702_flasher::error::{Error, Failure as RunFailure};
+use bl702_flasher::error::{Error, ErrorKind, Failure as RunFailure};
 use bl702_flasher::loader::LoaderError;
 use bl702_flasher::plan::PlanError;
 use bl702_flasher::port::PortError;
@@ -15,7 +15,10 @@ use serde_json::{Value, json};
 pub(crate) enum Failure {
     /// The run.
     #[error(transparent)]
-    Run(#[from] Error),
+    Run(Error),
+    /// Found out before anything was sent.
+    #[error(transparent)]
+    Early(Error),
     /// Options that contradict each other or make no sense.
     #[error("{what}")]
     Usage {
@@ -52,7 +55,7 @@ impl Failure {
     /// Exit status by `DESIGN.md`.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Failure::Run(error) => error.exit_code(),
+            Failure::Run(error) | Failure::Early(error) => error.exit_code(),
             Failure::Usage { .. } | Failure::File { .. } => 2,
         }
     }
@@ -60,7 +63,7 @@ impl Failure {
     /// What to do next.
     pub(crate) fn advice(&self) -> String {
         match self {
-            Failure::Run(error) => error.advice(),
+            Failure::Run(error) | Failure::Early(error) => error.advice(),
             Failure::Usage { hint, .. } | Failure::File { hint, .. } => (*hint).to_owned(),
         }
     }
@@ -98,6 +101,10 @@ impl Failure {
         });
         if let Some(run) = self.run() {
             value["flash"] = json!(run.flash);
+            if let ErrorKind::Different { first, differing_bytes, .. } = &run.kind {
+                value["first_difference"] = json!(first);
+                value["differing_bytes"] = json!(differing_bytes);
+            }
             if let Some(during) = &run.during {
                 value["command_id"] = json!(format!("{:02x}", during.id));
                 value["side"] = json!(during.side);
@@ -110,23 +117,23 @@ impl Failure {
     }
 }
 
-macro_rules! via_run {
+macro_rules! early {
     ($($error:ty),*) => {$(
         impl From<$error> for Failure {
             fn from(error: $error) -> Failure {
-                Failure::Run(Error::new(error))
+                Failure::Early(Error::new(error))
             }
         }
     )*};
 }
 
-via_run!(PortError, LoaderError, PlanError);
+early!(PortError, LoaderError, PlanError);
 
 impl From<OptionsError> for Failure {
     fn from(error: OptionsError) -> Failure {
         match error {
-            OptionsError::Baud(error) => Failure::Run(Error::new(error)),
-            OptionsError::Plan(error) => Failure::Run(Error::new(error)),
+            OptionsError::Baud(error) => Failure::Early(Error::new(error)),
+            OptionsError::Plan(error) => Failure::Early(Error::new(error)),
         }
     }
 }

@@ -4,13 +4,13 @@
 //! 4 verification found a difference.
 
 mod cmd;
-#[cfg(feature = "emulated")]
-#[path = "port/emulated.rs"]
-mod emulated;
 mod failure;
 mod report;
 
 use std::process::ExitCode;
+
+#[cfg(feature = "emulated")]
+use bl702_flasher::port::emulated;
 
 fn main() -> ExitCode {
     ExitCode::from(cmd::main(std::env::args_os().collect()))

@@ -1,5 +1,7 @@
 //! What the driver needs of a port, and what can go wrong with one.
 
+#[cfg(feature = "emulated")]
+pub mod emulated;
 mod record;
 mod serial;
 

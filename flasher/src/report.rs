@@ -6,6 +6,8 @@ mod text;
 
 use std::io::{self, Write};
 
+pub(crate) use json::print_event;
+
 use bl702_flasher::Nanos;
 use bl702_flasher::event::Event;
 

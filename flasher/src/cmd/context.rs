@@ -61,7 +61,7 @@ impl<'r> Context<'r> {
         if let Err(error) = &result {
             error.failure().rescue.iter().for_each(|rescue| self.rescue(rescue));
         }
-        Ok(result?)
+        result.map_err(Failure::Run)
     }
 
     /// How long the port has been open, by its own clock.

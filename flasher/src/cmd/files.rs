@@ -92,11 +92,15 @@ impl NewFile {
             _ => {}
         }
         let folder = folder_of(path);
+        fs::metadata(folder).map_err(|error| Failure::io(path, "create", &error))?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(".bl702-flash-").suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).map_err(|error| Failure::io(path, "create", &error))?;
+        // Of the error only the kind: its text names the hidden file.
+        let file = builder
+            .tempfile_in(folder)
+            .map_err(|error| Failure::io(path, "create a file beside", &error.kind().into()))?;
         Ok(NewFile { path: path.clone(), file, replace })
     }
 

@@ -24,7 +24,7 @@ pub struct Reached {
 const FIRST_BURSTS: u32 = 3;
 
 /// How often a handshake may have to be begun again because no boot info follows it.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 2;
 
 impl ConnectOptions {
     /// How long [`reach`](Self::reach) takes at most.

@@ -56,15 +56,32 @@ impl ConnectOptions {
     pub async fn connect(self: Arc<Self>, link: &Link) -> Result<RamLoader> {
         Event::announce_bound(link, "connect", self.connect_bound());
         let reached = self.reach(link).await?;
-        self.connect_reached(reached).await
+        let wire = match self.bring_up(reached).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
+                self.leave_rom(link).await;
+                return Err(error);
+            }
+            result => result?,
+        };
+        let mut loader = RamLoader::new(wire, Arc::clone(&self));
+        match loader.identify_flash().await {
+            Err(error) if matches!(error.kind(), ErrorKind::FlashUnknown { .. }) => {
+                // What went wrong is known; that the reset works is not needed for it.
+                let _ = loader.reset().await;
+                Err(error)
+            }
+            result => result.map(|()| loader),
+        }
     }
 
-    /// The second half of [`connect`](Self::connect), for a module that was reached.
-    pub(crate) async fn connect_reached(self: Arc<Self>, reached: Reached) -> Result<RamLoader> {
-        let wire = self.bring_up(reached).await?;
-        let mut loader = RamLoader::new(wire, Arc::clone(&self));
-        loader.identify_flash().await?;
-        Ok(loader)
+    /// Resets a ROM that is in step. It would keep its session for 2 s and ignore the next program's handshake.
+    pub(crate) async fn leave_rom(&self, link: &Link) {
+        link.emit(Event::ResetByCommand);
+        if let Err(trouble) = Wire::new(link.clone(), self.timing).exchange(&Request::reset(Side::Rom)).await
+        {
+            let kind = ErrorKind::from(trouble);
+            link.emit(Event::Warning { text: format!("the module was not reset: {kind}") });
+        }
     }
 
     /// Uploads and starts the loader unless it runs already; ends with it at the transfer rate.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::finish::{After, finish};
+use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::Result;
 use crate::event::{Event, Phase};
 use crate::plan::FlashRange;
 use crate::session::Link;
+use crate::transfer::RamLoader;
 
 /// Flash content whose SHA-256 the module has confirmed.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +40,11 @@ pub async fn backup(
     after: After,
 ) -> Result<Backup> {
     let mut loader = Arc::clone(&options).connect(&link).await?;
+    let result = read(&mut loader, range).await;
+    conclude(loader, &options, after, result).await
+}
+
+async fn read(loader: &mut RamLoader, range: Option<FlashRange>) -> Result<Backup> {
     let range = range.unwrap_or_else(|| loader.whole_flash());
     range.check_within(loader.flash().size_bytes)?;
     let mut budget = loader.budget();
@@ -48,7 +54,6 @@ pub async fn backup(
     loader.announce_work(&budget);
     let (bytes, digest) = loader.read_verified(range, Some(Phase::Read)).await?;
     let sha256 = hex(&digest);
-    link.emit(Event::Verified { range, sha256: sha256.clone() });
-    finish(loader, &options, after).await?;
+    loader.link().emit(Event::Verified { range, sha256: sha256.clone() });
     Ok(Backup { range, bytes, sha256 })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::finish::{After, finish};
+use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::{Error, FlashState, Rescue, Result};
@@ -55,14 +55,13 @@ pub async fn write(
     after: After,
 ) -> Result<ChangeReport> {
     let mut loader = Arc::clone(&options).connect(&link).await?;
-    pieces.check_within(loader.flash().size_bytes)?;
-    let report = change(&mut loader, &pieces).await?;
-    finish(loader, &options, after).await?;
-    Ok(report)
+    let result = change(&mut loader, &pieces).await;
+    conclude(loader, &options, after, result).await
 }
 
-/// Brings the flash to hold these pieces; they lie within it.
+/// Brings the flash to hold these pieces.
 pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<ChangeReport> {
+    pieces.check_within(loader.flash().size_bytes)?;
     let mut targets = Targets::of(pieces);
     announce(loader, &targets);
     for sector in targets.incomplete() {
@@ -167,8 +166,7 @@ impl Work<'_> {
 
     async fn carry_out(&mut self, steps: &[Step]) -> Result<()> {
         let link = self.loader.link().clone();
-        let total_bytes = steps.iter().flat_map(|step| &step.program).map(|run| u64::from(run.len())).sum();
-        let mut done_bytes = 0;
+        let mut progress = StepProgress::of(steps);
         for (index, step) in steps.iter().enumerate() {
             link.set_flash_state(FlashState::Changing {
                 done: steps[..index].iter().map(|step| step.range).collect(),
@@ -179,20 +177,7 @@ impl Work<'_> {
                 let bytes = self.targets.bytes(step.range);
                 link.set_rescue(vec![Rescue { address: step.range.start(), bytes }]);
             }
-            self.erase(step).await?;
-            for run in &step.program {
-                let base = done_bytes;
-                let sectors = run.to_sectors();
-                let bytes = self.targets.bytes(sectors);
-                let from = (run.start() - sectors.start()) as usize;
-                let report = |loader: &RamLoader, done: u64| {
-                    let done_bytes = base + done;
-                    loader.link().emit(Event::Progress { phase: Phase::Program, done_bytes, total_bytes });
-                };
-                self.loader.program(run.start(), &bytes[from..from + run.len() as usize], report).await?;
-                done_bytes += u64::from(run.len());
-                self.programmed_bytes += u64::from(run.len());
-            }
+            self.carry_out_step(step, &mut progress).await?;
             // Programmed and acknowledged; the hash at the end decides.
             link.set_rescue(Vec::new());
         }
@@ -203,14 +188,23 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn erase(&mut self, step: &Step) -> Result<()> {
-        let total_bytes = step.erase.iter().map(|unit| u64::from(unit.len())).sum();
-        let mut done_bytes = 0;
+    async fn carry_out_step(&mut self, step: &Step, progress: &mut StepProgress) -> Result<()> {
+        let link = self.loader.link().clone();
         for unit in &step.erase {
             self.loader.erase_unit(*unit).await?;
-            done_bytes += u64::from(unit.len());
             self.erased_bytes += u64::from(unit.len());
-            self.loader.link().emit(Event::Progress { phase: Phase::Erase, done_bytes, total_bytes });
+            progress.erased += u64::from(unit.len());
+            link.emit(progress.erase_event());
+        }
+        for run in &step.program {
+            let sectors = run.to_sectors();
+            let bytes = self.targets.bytes(sectors);
+            let from = (run.start() - sectors.start()) as usize;
+            let before = progress.clone();
+            let report = |loader: &RamLoader, done: u64| loader.link().emit(before.program_event(done));
+            self.loader.program(run.start(), &bytes[from..from + run.len() as usize], report).await?;
+            self.programmed_bytes += u64::from(run.len());
+            progress.programmed += u64::from(run.len());
         }
         Ok(())
     }
@@ -256,5 +250,32 @@ impl Work<'_> {
             link.emit(Event::Verified { range, sha256: hex(&Sha256::digest(&bytes)) });
         }
         Ok(None)
+    }
+}
+
+/// How far erasing and programming have come, over all steps.
+#[derive(Clone, Debug)]
+struct StepProgress {
+    erased: u64,
+    to_erase: u64,
+    programmed: u64,
+    to_program: u64,
+}
+
+impl StepProgress {
+    fn of(steps: &[Step]) -> StepProgress {
+        let to_erase = steps.iter().flat_map(|step| &step.erase).map(|unit| u64::from(unit.len())).sum();
+        let to_program = steps.iter().flat_map(|step| &step.program).map(|run| u64::from(run.len())).sum();
+        StepProgress { erased: 0, to_erase, programmed: 0, to_program }
+    }
+
+    fn erase_event(&self) -> Event {
+        Event::Progress { phase: Phase::Erase, done_bytes: self.erased, total_bytes: self.to_erase }
+    }
+
+    /// With so many more bytes programmed than were at the beginning of this run of bytes.
+    fn program_event(&self, more: u64) -> Event {
+        let done_bytes = self.programmed + more;
+        Event::Progress { phase: Phase::Program, done_bytes, total_bytes: self.to_program }
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::change::{ChangeReport, change};
-use super::finish::{After, finish};
+use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::{Error, FlashState, Result};
 use crate::event::Event;
 use crate::plan::{FlashRange, Pieces};
 use crate::session::Link;
+use crate::transfer::RamLoader;
 
 /// What was erased, verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +36,8 @@ pub async fn erase_range(
 ) -> Result<EraseReport> {
     let pieces = Pieces::erased(range)?;
     let mut loader = Arc::clone(&options).connect(&link).await?;
-    range.check_within(loader.flash().size_bytes)?;
-    let report = change(&mut loader, &pieces).await?;
-    finish(loader, &options, after).await?;
+    let result = change(&mut loader, &pieces).await;
+    let report = conclude(loader, &options, after, result).await?;
     Ok(EraseReport { range, change: Some(report) })
 }
 
@@ -47,6 +47,13 @@ pub async fn erase_range(
 /// [`crate::error::ErrorKind::Different`] if it does not; everything that connecting and erasing can run into.
 pub async fn erase_chip(link: Link, options: Arc<ConnectOptions>, after: After) -> Result<EraseReport> {
     let mut loader = Arc::clone(&options).connect(&link).await?;
+    let result = erase_all(&mut loader).await;
+    let range = conclude(loader, &options, after, result).await?;
+    Ok(EraseReport { range, change: None })
+}
+
+async fn erase_all(loader: &mut RamLoader) -> Result<FlashRange> {
+    let link = loader.link().clone();
     let range = loader.whole_flash();
     let mut budget = loader.budget();
     budget.chip_erase();
@@ -63,6 +70,5 @@ pub async fn erase_chip(link: Link, options: Arc<ConnectOptions>, after: After) 
     }
     link.set_flash_state(FlashState::Verified);
     link.emit(Event::Verified { range, sha256: hex(&Sha256::digest(&erased)) });
-    finish(loader, &options, after).await?;
-    Ok(EraseReport { range, change: None })
+    Ok(range)
 }

@@ -1,7 +1,7 @@
 //! How a run leaves the module.
 
 use crate::connect::{ConnectOptions, run_steps};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::event::Event;
 use crate::transfer::RamLoader;
 
@@ -16,19 +16,41 @@ pub enum After {
     Stay,
 }
 
-/// Leaves a loader as asked. The work is done and verified by then, so trouble here is a warning.
-pub(super) async fn finish(loader: RamLoader, options: &ConnectOptions, after: After) -> Result<()> {
+/// Leaves a loader as asked, if the work is done or has failed for a reason that leaves the session in step; then
+/// gives the result of the work. Otherwise the next command recovers the session by itself.
+pub(super) async fn conclude<T>(
+    loader: RamLoader,
+    options: &ConnectOptions,
+    after: After,
+    result: Result<T>,
+) -> Result<T> {
+    match &result {
+        Ok(_) => leave(loader, options, after).await,
+        Err(error) if in_step(error.kind()) => leave(loader, options, after).await,
+        Err(_) => {}
+    }
+    result
+}
+
+fn in_step(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Plan(_) | ErrorKind::Different { .. } | ErrorKind::ReadMismatch { .. })
+}
+
+/// What happens here does not change what was achieved, so trouble is a warning.
+async fn leave(loader: RamLoader, options: &ConnectOptions, after: After) {
     if after == After::Stay {
-        return Ok(());
+        return;
     }
     let link = loader.link().clone();
+    if let Err(error) = reset(loader, options).await {
+        link.emit(Event::Warning { text: format!("the module was not reset: {error}") });
+    }
+}
+
+async fn reset(loader: RamLoader, options: &ConnectOptions) -> Result<()> {
     if options.can_reset() {
-        run_steps(&link, &options.wiring.strap_for_firmware(&options.timing)).await?;
+        let steps = options.wiring.strap_for_firmware(&options.timing);
+        run_steps(loader.link(), &steps).await?;
     }
-    if let Err(error) = loader.reset().await {
-        link.emit(Event::Warning {
-            text: format!("the work is done, but the module was not reset: {error}"),
-        });
-    }
-    Ok(())
+    loader.reset().await
 }

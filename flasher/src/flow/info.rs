@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
 
-use super::finish::{After, finish};
+use super::finish::{After, conclude};
 use crate::connect::ConnectOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::request::{Request, Side};
 use crate::session::Link;
 use crate::transfer::{FlashId, RamLoader};
 
@@ -40,7 +39,9 @@ pub async fn info(link: Link, options: Arc<ConnectOptions>, after: After) -> Res
         Ok(wire) => wire,
         Err(error) if matches!(error.kind(), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
             report.no_flash = Some(error);
-            leave_rom(&link, &options, after).await?;
+            if after == After::Reset {
+                options.leave_rom(&link).await;
+            }
             return Ok(report);
         }
         Err(error) => return Err(error),
@@ -51,21 +52,7 @@ pub async fn info(link: Link, options: Arc<ConnectOptions>, after: After) -> Res
         Err(error) if matches!(error.kind(), ErrorKind::FlashUnknown { .. }) => report.no_flash = Some(error),
         Err(error) => return Err(error),
     }
-    report.mac = loader.mac().await?;
-    finish(loader, &options, after).await?;
+    let mac = loader.mac().await;
+    report.mac = conclude(loader, &options, after, mac).await?;
     Ok(report)
-}
-
-/// The ROM would keep its session for 2 s and ignore the next program's handshake.
-async fn leave_rom(link: &Link, options: &ConnectOptions, after: After) -> Result<()> {
-    if after == After::Stay {
-        return Ok(());
-    }
-    link.emit(Event::ResetByCommand);
-    let mut wire = crate::transfer::Wire::new(link.clone(), options.timing);
-    if let Err(trouble) = wire.exchange(&Request::reset(Side::Rom)).await {
-        let kind = ErrorKind::from(trouble);
-        link.emit(Event::Warning { text: format!("the module was not reset: {kind}") });
-    }
-    Ok(())
 }

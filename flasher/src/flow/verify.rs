@@ -5,13 +5,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::change::PieceReport;
-use super::finish::{After, finish};
+use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::{Error, Result};
 use crate::event::{Event, Phase};
 use crate::plan::Pieces;
 use crate::session::Link;
+use crate::transfer::RamLoader;
 
 /// Pieces that the flash holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,13 @@ pub async fn verify(
     after: After,
 ) -> Result<VerifyReport> {
     let mut loader = Arc::clone(&options).connect(&link).await?;
+    let result = compare(&mut loader, &pieces).await;
+    conclude(loader, &options, after, result).await
+}
+
+async fn compare(loader: &mut RamLoader, pieces: &Pieces) -> Result<VerifyReport> {
     pieces.check_within(loader.flash().size_bytes)?;
+    let link = loader.link().clone();
     let total_bytes = pieces.total_bytes();
     let mut budget = loader.budget();
     budget.hash(total_bytes * 3);
@@ -40,24 +47,17 @@ pub async fn verify(
     loader.announce_work(&budget);
     let mut reports = Vec::new();
     let mut done_bytes = 0;
-    let mut difference = None;
     for piece in pieces.iter() {
         let range = piece.range();
         let sectors = loader.differing_sectors(range, piece.bytes()).await?;
-        if !sectors.is_empty() && difference.is_none() {
-            difference = Some(loader.difference(range, piece.bytes(), &sectors).await?);
+        if !sectors.is_empty() {
+            return Err(Error::new(loader.difference(range, piece.bytes(), &sectors).await?));
         }
         done_bytes += u64::from(range.len());
         link.emit(Event::Progress { phase: Phase::Verify, done_bytes, total_bytes });
-        if sectors.is_empty() {
-            let sha256 = hex(&Sha256::digest(piece.bytes()));
-            link.emit(Event::Verified { range, sha256: sha256.clone() });
-            reports.push(PieceReport { range, sha256 });
-        }
+        let sha256 = hex(&Sha256::digest(piece.bytes()));
+        link.emit(Event::Verified { range, sha256: sha256.clone() });
+        reports.push(PieceReport { range, sha256 });
     }
-    finish(loader, &options, after).await?;
-    match difference {
-        Some(kind) => Err(Error::new(kind)),
-        None => Ok(VerifyReport { pieces: reports }),
-    }
+    Ok(VerifyReport { pieces: reports })
 }

@@ -1,4 +1,6 @@
-//! An emulated module behind `--port emulated`, in virtual time: a backup takes milliseconds.
+//! An emulated module on a cable that exists only here, in virtual time: a backup takes milliseconds.
+//!
+//! It stands behind `--port emulated`, and in tests under everything that speaks to a [`Port`].
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -10,13 +12,14 @@ use bl702_emulator::profile::{Boot, Profile, Wiring};
 use bl702_emulator::transport::held_file::{HeldMemories, open_efuse, open_flash};
 use bl702_emulator::transport::outbox::HostReceiver;
 use bl702_emulator::transport::wiring::{ModemLines, pins};
-use bl702_flasher::Nanos;
-use bl702_flasher::loader::{LoaderError, LoaderImage};
-use bl702_flasher::port::{Port, PortError};
-use bl702_flasher::reset::Lines;
+use bl702_protocol::time::Nanos;
+
+use super::{Port, PortError};
+use crate::loader::{LoaderError, LoaderImage};
+use crate::reset::Lines;
 
 /// What can follow `emulated`.
-pub(crate) const HELP: &str = "\
+pub const HELP: &str = "\
 Write emulated[:PROFILE][?OPTION=VALUE&...], PROFILE being a built-in name or a TOML file. Options: flash, efuse (files), \
 boot (high, low, dtr, rts), wiring (rts-en, dtr-en, none), start (rom, loader), seed, flash-speed (typical, worst), \
 rom-time-scale, latency-ms, pace (wire, none: both run in virtual time).";
@@ -24,14 +27,17 @@ rom-time-scale, latency-ms, pace (wire, none: both run in virtual time).";
 /// The image that is uploaded into an emulated module when no real one is at hand. A chip would crash on it.
 const MADE_UP_LOADER: &[u8] = include_bytes!("../../../fixtures/images/made-up-ram-loader.bin");
 
-/// The made-up RAM loader image.
-pub(crate) fn made_up_loader() -> Result<LoaderImage, LoaderError> {
+/// The made-up RAM loader image, for emulated modules only.
+///
+/// # Errors
+/// [`LoaderError::NotAnImage`] if the image that was built in is none.
+pub fn made_up_loader() -> Result<LoaderImage, LoaderError> {
     LoaderImage::from_bytes("the made-up image for emulated modules", MADE_UP_LOADER)
 }
 
 /// The options behind `emulated`, checked.
 #[derive(Debug)]
-pub(crate) struct EmulatedOptions {
+pub struct EmulatedOptions {
     profile: Profile,
     flash: Option<PathBuf>,
     efuse: Option<PathBuf>,
@@ -42,7 +48,10 @@ pub(crate) struct EmulatedOptions {
 
 impl EmulatedOptions {
     /// Reads what follows the word `emulated`: nothing, `:PROFILE`, `?OPTIONS`, or both.
-    pub(crate) fn parse(rest: &str) -> Result<EmulatedOptions, String> {
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(rest: &str) -> Result<EmulatedOptions, String> {
         let (profile, query) = rest.split_once('?').unwrap_or((rest, ""));
         let profile = profile.strip_prefix(':').unwrap_or(profile);
         let profile = load_profile(if profile.is_empty() { "xt-zb2" } else { profile })?;
@@ -92,11 +101,12 @@ impl EmulatedOptions {
         Ok(())
     }
 
-    /// Powers the module up.
-    pub(crate) fn open(self, baud_bps: u32) -> Result<EmulatedPort, PortError> {
-        let lines = ModemLines::default();
-        let levels = pins(self.profile.wiring, self.profile.boot, lines);
-        let (wiring, boot) = (self.profile.wiring, self.profile.boot);
+    /// Powers the module up, the host's side of the cable at rate `baud_bps`.
+    ///
+    /// # Errors
+    /// [`PortError::Emulated`] for files that cannot hold flash or fuses.
+    pub fn open(self, baud_bps: u32) -> Result<EmulatedPort, PortError> {
+        let levels = pins(self.profile.wiring, self.profile.boot, ModemLines::default());
         let mut memories = HeldMemories::default();
         let mut builder = Module::builder(self.profile.clone())
             .boot_high(levels.boot_high)
@@ -113,17 +123,10 @@ impl EmulatedOptions {
             memories.efuse = Some(file);
             builder = builder.efuse(fuses);
         }
-        Ok(EmulatedPort {
-            module: builder.build(),
-            memories,
-            wiring,
-            boot,
-            baud_bps,
-            latency: self.latency,
-            line_free: Nanos::ZERO,
-            receiver: HostReceiver::default(),
-            received: VecDeque::new(),
-        })
+        let mut port = EmulatedPort::new(builder.build(), baud_bps);
+        port.memories = memories;
+        port.latency = self.latency;
+        Ok(port)
     }
 }
 
@@ -146,9 +149,9 @@ fn word<T: Copy>(value: &str, words: &[(&str, T)]) -> Option<T> {
     words.iter().find(|(name, _)| *name == value).map(|(_, meaning)| *meaning)
 }
 
-/// A module on a cable that exists only here. Its clock is the module's.
+/// A module on a cable. Its clock is the module's.
 #[derive(Debug)]
-pub(crate) struct EmulatedPort {
+pub struct EmulatedPort {
     module: Module,
     memories: HeldMemories,
     wiring: Wiring,
@@ -163,6 +166,32 @@ pub(crate) struct EmulatedPort {
 }
 
 impl EmulatedPort {
+    /// A cable to this module, wired as its profile says, the host's side at rate `baud_bps`.
+    pub fn new(module: Module, baud_bps: u32) -> EmulatedPort {
+        let (wiring, boot) = (module.profile().wiring, module.profile().boot);
+        EmulatedPort {
+            module,
+            memories: HeldMemories::default(),
+            wiring,
+            boot,
+            baud_bps,
+            latency: Nanos::ZERO,
+            line_free: Nanos::ZERO,
+            receiver: HostReceiver::default(),
+            received: VecDeque::new(),
+        }
+    }
+
+    /// The module at the other end.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// The module at the other end, to do to it what no cable can: pins, power, flash and fuses.
+    pub fn module_mut(&mut self) -> &mut Module {
+        &mut self.module
+    }
+
     /// Takes from the module what it has sent; files are up to date before the host hears of it.
     fn collect(&mut self) -> Result<(), PortError> {
         while let Some(burst) = self.module.transmit() {

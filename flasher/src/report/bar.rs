@@ -20,78 +20,103 @@ fn label(phase: Phase) -> &'static str {
     }
 }
 
-/// Progress of one phase after the other.
+/// Progress of phases, which may alternate.
 ///
 /// Rate and time left are those of the port's clock, which for an emulated module is not the wall clock.
 #[derive(Debug)]
 pub(super) struct Progress {
     on_terminal: bool,
-    now: Option<Current>,
+    phases: Vec<Running>,
+    bar: Option<(Phase, ProgressBar)>,
 }
 
 #[derive(Debug)]
-struct Current {
+struct Running {
     phase: Phase,
     total_bytes: u64,
+    done_bytes: u64,
     began: Nanos,
-    bar: Option<ProgressBar>,
-    told_tenths: u64,
+    told_quarters: u64,
 }
 
 impl Progress {
     pub(super) fn new() -> Progress {
-        Progress { on_terminal: std::io::stderr().is_terminal(), now: None }
+        Progress { on_terminal: std::io::stderr().is_terminal(), phases: Vec::new(), bar: None }
     }
 
     /// So many bytes of a phase are done at time `at`.
     pub(super) fn update(&mut self, at: Nanos, phase: Phase, done_bytes: u64, total_bytes: u64) {
-        let same = self.now.as_ref().is_some_and(|now| (now.phase, now.total_bytes) == (phase, total_bytes));
-        if !same {
-            self.end();
-            let bar = self.on_terminal.then(|| new_bar(phase, total_bytes));
-            self.now = Some(Current { phase, total_bytes, began: at, bar, told_tenths: 0 });
+        // The same phase with another length, or from the start again, is another run of it.
+        let goes_on = |running: &Running| {
+            running.phase == phase && running.total_bytes == total_bytes && running.done_bytes <= done_bytes
+        };
+        if !self.phases.iter().any(goes_on) {
+            self.phases.retain(|running| running.phase != phase);
+            self.phases.push(Running { phase, total_bytes, done_bytes, began: at, told_quarters: 0 });
         }
-        let Some(now) = &mut self.now else { return };
-        match &now.bar {
-            Some(bar) => {
-                bar.set_message(pace_text(at.since(now.began), done_bytes, total_bytes));
-                bar.set_position(done_bytes);
+        let Some(running) = self.phases.iter_mut().find(|running| running.phase == phase) else { return };
+        running.done_bytes = done_bytes;
+        if self.on_terminal {
+            self.draw(at, phase);
+        } else {
+            running.tell(at);
+        }
+    }
+
+    fn draw(&mut self, at: Nanos, phase: Phase) {
+        let Some(running) = self.phases.iter().find(|running| running.phase == phase) else { return };
+        if self.bar.as_ref().is_none_or(|(shown, _)| *shown != phase) {
+            if let Some((_, bar)) = self.bar.take() {
+                bar.finish_and_clear();
             }
-            None => now.tell(done_bytes, at),
+            self.bar = Some((phase, new_bar(phase, running.total_bytes)));
         }
-        if done_bytes == total_bytes {
+        if let Some((_, bar)) = &self.bar {
+            bar.set_length(running.total_bytes);
+            bar.set_message(running.pace(at));
+            bar.set_position(running.done_bytes);
+        }
+        if running.done_bytes == running.total_bytes {
             self.end();
         }
     }
 
-    /// Takes the bar away, so that lines can be written.
+    /// Takes the bar away.
     pub(super) fn end(&mut self) {
-        if let Some(bar) = self.now.take().and_then(|now| now.bar) {
+        if let Some((_, bar)) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 
     /// Writes a line on standard error without disturbing the bar.
     pub(super) fn line(&self, line: &str) {
-        match self.now.as_ref().and_then(|now| now.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| print_error(line)),
+        match &self.bar {
+            Some((_, bar)) => bar.suspend(|| print_error(line)),
             None => print_error(line),
         }
     }
 }
 
-impl Current {
-    /// A line at a quarter, a half, three quarters and the end of what takes long.
-    fn tell(&mut self, done_bytes: u64, at: Nanos) {
-        const LONG_BYTES: u64 = 64 * 1024;
-        let quarters = done_bytes * 4 / self.total_bytes.max(1);
-        if quarters == self.told_tenths || (self.total_bytes < LONG_BYTES && quarters < 4) {
+impl Running {
+    fn pace(&self, at: Nanos) -> String {
+        pace_text(at.since(self.began), self.done_bytes, self.total_bytes)
+    }
+
+    /// A line at a quarter, a half, three quarters of what takes long, and at the end.
+    fn tell(&mut self, at: Nanos) {
+        const LONG_BYTES: u64 = 128 * 1024;
+        let quarters = self.done_bytes * 4 / self.total_bytes.max(1);
+        if quarters == self.told_quarters || (self.total_bytes < LONG_BYTES && quarters < 4) {
             return;
         }
-        self.told_tenths = quarters;
-        let pace = pace_text(at.since(self.began), done_bytes, self.total_bytes);
-        let percent = done_bytes * 100 / self.total_bytes.max(1);
-        print_error(&format!("{} {percent} % of {} bytes{pace}", label(self.phase), self.total_bytes));
+        self.told_quarters = quarters;
+        let percent = self.done_bytes * 100 / self.total_bytes.max(1);
+        print_error(&format!(
+            "{} {percent} % of {} bytes{}",
+            label(self.phase),
+            self.total_bytes,
+            self.pace(at)
+        ));
     }
 }
 

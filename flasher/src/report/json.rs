@@ -14,14 +14,15 @@ pub(super) struct Json;
 
 impl Reporter for Json {
     fn started(&mut self, command: &str, port: &str) {
-        print_line(&json!({"event": "started", "command": command, "port": port}).to_string());
+        print_event("started", json!({"command": command, "port": port}));
     }
 
     fn event(&mut self, at: Nanos, event: &Event) {
         // Strings, numbers and lists of these cannot fail to serialise.
         let mut value = serde_json::to_value(event).unwrap_or_default();
         value["time_ms"] = json!(at.as_millis());
-        print_line(&value.to_string());
+        let name = value["event"].as_str().unwrap_or_default().to_owned();
+        print_event(&name, value);
     }
 
     fn text_to_stderr(&mut self) {}
@@ -39,8 +40,18 @@ impl Reporter for Json {
                 failure.to_json()
             }
         };
-        value["event"] = json!("finished");
         value["command"] = json!(command);
-        print_line(&value.to_string());
+        print_event("finished", value);
     }
+}
+
+/// One line, `event` first, for people who look at it.
+pub(crate) fn print_event(name: &str, mut fields: Value) {
+    if let Some(fields) = fields.as_object_mut() {
+        fields.remove("event");
+    }
+    let rest = fields.to_string();
+    let rest = rest.trim_start_matches('{');
+    let comma = if rest == "}" { "" } else { "," };
+    print_line(&format!("{{\"event\":{}{comma}{rest}", json!(name)));
 }

@@ -101,8 +101,8 @@ fn line_of(event: &Event) -> Option<String> {
 fn bound_text(part: &str, bound_ms: u64) -> String {
     let seconds = bound_ms.div_ceil(1000);
     match part {
-        "connect" => format!("connecting (over in {seconds} s at the very most)"),
-        _ => format!("working (over in {seconds} s at the very most, whatever goes wrong)"),
+        "connect" => format!("connecting; whatever goes wrong, this ends within {seconds} s"),
+        _ => format!("at work; whatever goes wrong, this ends within {seconds} s"),
     }
 }
 

@@ -48,7 +48,9 @@ impl RamLoader {
                     failed.extend(before);
                 }
                 before = Some((at, len));
-                progress(self, (at + len) as u64);
+                if pass == 1 {
+                    progress(self, (at + len) as u64);
+                }
             }
             // Its answer comes when the last write is done, and tells a late failure from the answer to 3Ah.
             self.ask(&Request::jedec_id()).await?;
