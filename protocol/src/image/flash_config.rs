@@ -1,7 +1,8 @@
 //! The 84-byte flash configuration of boot headers and of loader command 3Bh.
 //!
 //! Source: `reference/rom-and-module.md` section 2 (order of the bytes); I/O mode, sector size, page size and erase
-//! commands are confirmed by the vendor's loader image (`reference/loader-protocol.md` section 1).
+//! commands are confirmed by the vendor's loader image (`reference/loader-protocol.md` section 1), and so is the tail: the
+//! image holds 300, 1200, 1200 and 5 ms there, the limits of section 4.
 
 /// Bytes of a flash configuration.
 pub const FLASH_CONFIG_LEN: usize = 84;

@@ -251,6 +251,10 @@ impl Dissector {
         if levels.enable == Some(false) {
             self.reset();
         }
+        // Which of the two drives EN is not known here, so a started image may be gone; boot info will tell.
+        if levels.dtr == Some(true) || levels.rts == Some(true) {
+            self.image_started = false;
+        }
     }
 
     /// The chip starts anew: whatever was under way is gone.

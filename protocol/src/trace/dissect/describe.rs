@@ -74,11 +74,12 @@ fn boot_header(payload: &[u8]) -> String {
     let Ok(bytes) = payload.try_into() else { return String::new() };
     let header = BootHeader::parse(bytes);
     let refusal = header.check_before_clock().err().map(|refusal| format!("; {refusal}")).unwrap_or_default();
+    let plural = if header.segment_count == 1 { "" } else { "s" };
     let BootHeader { segment_count, ram_address, .. } = header;
     let start = header.start_address();
     let config = header.boot_config;
     format!(
-        ": {segment_count} segments, RAM address {ram_address:08x}h, start {start:08x}h, {config}{refusal}"
+        ": {segment_count} segment{plural}, RAM address {ram_address:08x}h, start {start:08x}h, {config}{refusal}"
     )
 }
 
@@ -140,11 +141,7 @@ pub(super) fn reply_data(id: u8, data: &[u8]) -> String {
         (0x71, _) => {
             text_lines(data).map_or_else(|| bytes(data), |lines| format!("{} lines of log", lines.len()))
         }
-        _ => format!(
-            "{} bytes {}",
-            data.len(),
-            if data.len() > SHOWN { bytes(&data[..16]) + "..." } else { bytes(data) }
-        ),
+        _ => format!("{} {}", count(data.len()), bytes(data)),
     }
 }
 

@@ -222,3 +222,66 @@ fn boot_log_lines_and_events() {
         ]
     );
 }
+
+#[test]
+fn loading_and_running_an_image() {
+    // fixtures/vectors/rom.jsonl "run".
+    let header = format!(
+        "1100b00042464e5001000000{}00030000010000000000000000000122f0f9d909a383a8f789a3e7bbf8b7e8d09954dfea93d3e1d438dd\
+         c62b82cf150d00000000000000002ec8ec7d",
+        "00".repeat(108)
+    );
+    let data = format!("18002000{}", "6f000000".repeat(8));
+    let lines = dissect(&[
+        HANDSHAKE,
+        HANDSHAKE_OK,
+        BOOT_INFO,
+        ROM_BOOT_INFO,
+        (30, Host, &header),
+        (31, Chip, "4f4b"),
+        (32, Host, "17001000000001222000000000000000226566c1"),
+        (33, Chip, "4f4b1000000001222000000000000000226566c1"),
+        (34, Host, &data),
+        (35, Chip, "4f4b"),
+        (36, Host, "19000000"),
+        (37, Chip, "4f4b"),
+        (38, Host, "1a000000"),
+        (39, Chip, "4f4b"),
+        (300, Host, "5555"),
+        (312, Chip, "4f4b"),
+    ]);
+    assert_eq!(
+        lines[4..],
+        [
+            "host 11h load boot header: 1 segment, RAM address 22010000h, start 22010000h, sign 0 encrypt 0 no_segment \
+             cache_enable",
+            "chip OK to 11h, 1.00 ms",
+            "host 17h load segment header: 32 bytes to 22010000h",
+            "chip OK to 17h, 1.00 ms: segment header: 32 bytes to 22010000h",
+            "host 18h load segment data: data 6f0000006f0000006f0000006f0000006f0000006f0000006f0000006f000000",
+            "chip OK to 18h, 1.00 ms",
+            "host 19h check image",
+            "chip OK to 19h, 1.00 ms",
+            "host 1ah run image",
+            "chip OK to 1ah, 1.00 ms",
+            "host handshake: 2 x 55h at 500000 baud, 40.0 us",
+            "chip OK to the handshake, 12.00 ms after its start: RAM loader",
+        ]
+    );
+}
+
+#[test]
+fn long_data_are_shortened() {
+    let read = "320008000000000000010000";
+    let reply = format!("4f4b0001{}", "a5".repeat(256));
+    let lines = dissect(&[
+        HANDSHAKE,
+        HANDSHAKE_OK,
+        BOOT_INFO,
+        LOADER_BOOT_INFO,
+        (30, Host, read),
+        (31, Chip, &reply),
+    ]);
+    let shown = "a5".repeat(16);
+    assert_eq!(lines[5], format!("chip OK to 32h, 1.00 ms: 256 bytes {shown}... and 240 more"));
+}
