@@ -123,11 +123,6 @@ impl Presence {
         self.spoke = true;
     }
 
-    /// One open has been found that was not counted.
-    pub fn found(&mut self) {
-        self.opens += 1;
-    }
-
     /// Counts an open or a close; tells what that means.
     pub fn note(&mut self, access: Access) -> Change {
         match access {

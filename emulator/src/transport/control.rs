@@ -33,6 +33,8 @@ pub enum Control {
         /// With supply.
         on: bool,
     },
+    /// The host's line goes low for longer than a byte, and high again.
+    Break,
     /// The client's rates, where termios does not tell them (custom divisors); `None` goes back to termios.
     Rates(Option<HostRates>),
     /// The rate that [`REPLACED_RATE_BPS`](super::modem::REPLACED_RATE_BPS) in termios stands for; `None`: itself.

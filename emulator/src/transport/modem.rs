@@ -142,6 +142,11 @@ impl Modem {
         self.due
     }
 
+    /// Whether nothing waits to be done.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// What is to be done at module time `now`.
     pub(super) fn next(&mut self, now: Nanos) -> Option<(Control, Option<oneshot::Sender<Answer>>)> {
         let waiting = self.queue.front()?;
@@ -244,7 +249,10 @@ mod tests {
         let mut modem = modem(false);
         modem.opened();
         assert_eq!(modem.drive(modem.lines()), Drive::default());
-        modem.ask(Control::ChangeLines(LineChange { release: RTS, ..LineChange::default() }), oneshot::channel().0);
+        modem.ask(
+            Control::ChangeLines(LineChange { release: RTS, ..LineChange::default() }),
+            oneshot::channel().0,
+        );
         assert_eq!(modem.drive(modem.lines()), Drive { enable_high: Some(true), boot_high: Some(false) });
     }
 

@@ -109,6 +109,11 @@ impl Outbox {
         }
     }
 
+    /// How many bytes wait.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     /// Whether so much waits that the chip should not be hurried.
     pub fn is_crowded(&self) -> bool {
         self.length > OUTBOX_BYTES / 2

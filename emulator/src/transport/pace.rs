@@ -180,9 +180,12 @@ impl Paced {
     /// For the end of a run: nobody is left to wait for in real time.
     pub fn settle(&mut self, limit: Nanos) {
         let end = self.module.now() + limit;
-        while !(self.module.waits_for_host() && self.line_free <= self.module.now()) {
-            let next = [self.module.next_wakeup(), Some(self.line_free).filter(|free| *free > self.module.now())];
-            match next.into_iter().flatten().min() {
+        for _ in 0..MOST_SILENT_JUMPS {
+            let line = Some(self.line_free).filter(|free| *free > self.module.now());
+            if self.module.waits_for_host() && line.is_none() {
+                break;
+            }
+            match [self.module.next_wakeup(), line].into_iter().flatten().min() {
                 Some(next) if next <= end => self.advance_module(next),
                 _ => break,
             }

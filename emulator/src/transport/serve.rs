@@ -8,14 +8,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::clients::{Access, Change, ClientWatch, Presence, holders};
 use super::clock::{Alarm, WallClock};
-use super::control::{Answer, Control, ModuleStatus, Observer, PortControl, Request};
+use super::control::{Answer, Control, ModuleStatus, Observation, Observer, PortControl, Request};
 use super::held_file::{HeldFileError, HeldMemories};
+use super::modem::{Modem, SerialDriver};
 use super::outbox::{HostReceiver, Outbox};
 use super::pace::{Pace, Paced, Progress};
 use super::pty::{Heard, HostRates, Note, Pty, PtyError};
 use super::record::{RecordError, Recorder};
 use super::status::{Notice, SharedStatus};
-use super::wiring::{self, ModemLines};
 use crate::Nanos;
 use crate::module::Module;
 use crate::profile::{Boot, Wiring};
@@ -55,7 +55,9 @@ pub struct PortOptions {
     pub wiring: Option<Wiring>,
     /// What BOOT follows; by default it stays as it is.
     pub boot: Option<Boot>,
-    /// Is told what the chip does.
+    /// A serial driver's ways with the modem lines; by default nothing but a [`Control`] moves a line.
+    pub driver: Option<SerialDriver>,
+    /// Is told what happens.
     pub observer: Option<Observer>,
 }
 
@@ -76,8 +78,7 @@ pub struct Port {
     recorder: Option<Recorder>,
     status: SharedStatus,
     notices: UnboundedSender<Notice>,
-    wiring: Option<Wiring>,
-    boot: Option<Boot>,
+    modem: Modem,
     observer: Option<Observer>,
     control: PortControl,
     requests: UnboundedReceiver<Request>,
@@ -104,8 +105,7 @@ impl Port {
         }
         let (control, requests) = PortControl::channel();
         Ok(Port {
-            wiring: options.wiring,
-            boot: options.boot,
+            modem: Modem::new(options.driver, options.wiring, options.boot),
             observer: options.observer,
             control,
             requests,
@@ -143,24 +143,14 @@ impl Port {
 
     /// Serves the module until something fails. Dropping the future is the module losing power.
     pub async fn serve(mut self) -> Result<Infallible, ServeError> {
+        self.serve_on().await
+    }
+
+    /// Serves the module until something fails. Dropping the future is a pause, in which the module's time goes on.
+    pub async fn serve_on(&mut self) -> Result<Infallible, ServeError> {
         let mut rounds = 0;
         loop {
-            let wall = self.clock.now();
-            while let Some(access) = self.clients.as_mut().and_then(|clients| clients.try_recv().ok()) {
-                self.note_access(access)?;
-            }
-            self.hear(wall)?;
-            let audience = !self.is_alone() && !self.blocked && !self.outbox.is_crowded();
-            let progress = self.paced.advance(wall, audience);
-            // The host must not hear of anything that a kill could undo.
-            let module = self.paced.module_mut();
-            self.memories.keep(module.flash_mut())?;
-            self.memories.keep_fuses(module.otp_mut())?;
-            self.collect(wall)?;
-            self.deliver(wall)?;
-            if let Some(recorder) = &mut self.recorder {
-                recorder.flush()?;
-            }
+            let progress = self.round()?;
             rounds += 1;
             if rounds >= ROUNDS_AT_A_STRETCH {
                 rounds = 0;
@@ -172,53 +162,134 @@ impl Port {
         }
     }
 
+    /// The last client has gone for good: what it has written still reaches the module, which does what it was told.
+    ///
+    /// Module time runs freely meanwhile, up to `limit` of it. Gives the module as it is then.
+    pub fn finish(&mut self, limit: Nanos) -> Result<&Module, ServeError> {
+        self.ask_for_clients()?;
+        // What was jumped over by one round may let the next one read on, or move a pin.
+        let mut heard = None;
+        while heard != Some(self.status.get().host_bytes) || !self.modem.is_idle() {
+            heard = Some(self.status.get().host_bytes);
+            self.round()?;
+            self.paced.settle(limit);
+            self.round()?;
+        }
+        Ok(self.paced.module())
+    }
+
+    /// Everything that can be done now.
+    fn round(&mut self) -> Result<Progress, ServeError> {
+        let wall = self.clock.now();
+        self.look_for_clients()?;
+        while let Ok(request) = self.requests.try_recv() {
+            self.control_port(request)?;
+        }
+        self.hear(wall)?;
+        self.move_pins(wall);
+        let audience = !self.is_alone() && !self.blocked && !self.outbox.is_crowded();
+        let progress = self.paced.advance(wall, audience);
+        // The host must not hear of anything that a kill could undo.
+        let module = self.paced.module_mut();
+        self.memories.keep(module.flash_mut())?;
+        self.memories.keep_fuses(module.otp_mut())?;
+        self.collect(wall)?;
+        self.deliver(wall)?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.flush()?;
+        }
+        Ok(progress)
+    }
+
+    /// Takes the opens and closes that have been reported.
+    fn look_for_clients(&mut self) -> Result<(), ServeError> {
+        while let Some(access) = self.clients.as_mut().and_then(|clients| clients.try_recv().ok()) {
+            self.note_access(access)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the opens and closes that have happened, where the modem lines depend on them.
+    fn ask_for_clients(&mut self) -> Result<(), ServeError> {
+        if let Some(watch) = self.modem.watch() {
+            watch.dispatch()?;
+            self.look_for_clients()?;
+        }
+        Ok(())
+    }
+
     /// Reads what the client has written, if the module should hear it now.
     fn hear(&mut self, wall: Nanos) -> Result<(), ServeError> {
         let mut sampled = false;
-        while self.paced.hears_host(wall) {
+        // What comes behind a change of lines that waits for the line stays where it is.
+        while self.modem.due().is_none() && self.paced.hears_host(wall) {
             let bytes = match self.pty.hear()? {
-                Heard::Nothing => break,
+                Heard::Nothing => {
+                    self.modem.drained(self.paced.line_free());
+                    break;
+                }
                 Heard::Note(note) => {
                     self.note(note, wall)?;
                     continue;
                 }
                 Heard::Bytes(bytes) => bytes.to_vec(),
             };
-            self.presence.speaks();
             if !sampled {
                 sampled = true;
+                if self.presence.is_absent() {
+                    self.ask_for_clients()?;
+                    self.move_pins(wall);
+                }
                 self.sample()?;
             }
-            self.status.change(|status| status.host_bytes += bytes.len() as u64);
-            let burst = self.paced.host_wrote(wall, self.rates().send_bps, &bytes);
-            if let Some(recorder) = &mut self.recorder {
-                recorder.host(&burst);
-            }
+            self.presence.speaks();
+            self.take_from_host(wall, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn take_from_host(&mut self, wall: Nanos, bytes: &[u8]) -> Result<(), ServeError> {
+        self.status.change(|status| status.host_bytes += bytes.len() as u64);
+        let burst = self.paced.host_wrote(wall, self.rates().send_bps, bytes);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.host(&burst);
+        }
+        if let Some(observer) = &mut self.observer {
+            let unread_bytes = self.outbox.length() + self.pty.unread_bytes()?;
+            observer.observe(Observation::Host { burst: &burst, unread_bytes });
         }
         Ok(())
     }
 
     /// The client's rates.
     fn rates(&self) -> HostRates {
-        self.known_rates.unwrap_or_else(|| self.pty.rates())
+        self.known_rates.unwrap_or_else(|| self.modem.rates(self.pty.rates()))
     }
 
     /// Does what somebody asks of the module, behind all that the client has written before.
     fn control_port(&mut self, (control, answer): Request) -> Result<(), ServeError> {
         let wall = self.clock.now();
+        self.ask_for_clients()?;
         self.paced.advance(wall, false);
         self.hear(wall)?;
         let answered = match control {
-            Control::Lines(lines) => self.set_lines(wall, lines),
-            Control::Enable { high } => self.set_pins(wall, Some(high), None),
-            Control::Boot { high } => self.set_pins(wall, None, Some(high)),
-            Control::Power { on } => {
-                let at = self.paced.module_time(wall);
-                self.paced.module_mut().set_power(at, on);
-                Answer::Done
+            Control::Lines(_)
+            | Control::ChangeLines(_)
+            | Control::Enable { .. }
+            | Control::Boot { .. }
+            | Control::Power { .. }
+            | Control::Break => {
+                self.modem.ask(control, answer);
+                return Ok(());
             }
+            Control::AskLines => Answer::Lines(self.modem.lines()),
             Control::Rates(rates) => {
                 self.known_rates = rates;
+                self.sample()?;
+                Answer::Done
+            }
+            Control::ReplaceRate(bps) => {
+                self.modem.replace_rate(bps);
                 self.sample()?;
                 Answer::Done
             }
@@ -231,16 +302,43 @@ impl Port {
         Ok(())
     }
 
-    fn set_lines(&mut self, wall: Nanos, lines: ModemLines) -> Answer {
-        let pins = wiring::pins(self.wiring.unwrap_or(Wiring::None), self.boot.unwrap_or_default(), lines);
-        let enable = self.wiring.map(|_| pins.enable_high);
-        let boot = self.boot.map(|_| pins.boot_high);
-        self.set_pins(wall, enable, boot)
+    /// Does what was asked of lines and pins, as far as its time has come.
+    fn move_pins(&mut self, wall: Nanos) {
+        while let Some((control, answer)) = self.modem.next(self.paced.module_time(wall)) {
+            match control {
+                Control::Lines(lines) => {
+                    let drive = self.modem.drive(lines);
+                    self.set_pins(wall, drive.enable_high, drive.boot_high);
+                }
+                Control::Enable { high } => self.set_pins(wall, Some(high), None),
+                Control::Boot { high } => self.set_pins(wall, None, Some(high)),
+                Control::Power { on } => {
+                    let at = self.paced.module_time(wall);
+                    self.paced.module_mut().set_power(at, on);
+                }
+                Control::Break => self.take_break(wall),
+                // Nothing else is queued.
+                _ => {}
+            }
+            if let Some(answer) = answer {
+                // Who asked may have gone away in the meantime.
+                let _ = answer.send(Answer::Done);
+            }
+        }
     }
 
-    fn set_pins(&mut self, wall: Nanos, enable: Option<bool>, boot: Option<bool>) -> Answer {
+    /// A low level for longer than a byte. Assumed, as in [`crate::uart::resample`]: the chip's UART takes it for one 00h.
+    fn take_break(&mut self, wall: Nanos) {
+        let burst = self.paced.host_wrote(wall, self.rates().send_bps, &[0]);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.host(&burst);
+        }
+    }
+
+    fn set_pins(&mut self, wall: Nanos, enable: Option<bool>, boot: Option<bool>) {
         let at = self.paced.module_time(wall);
         let module = self.paced.module_mut();
+        let before = (module.enable_high(), module.boot_high());
         // BOOT first: the edge of EN that comes with it must find the strap in place.
         if let Some(high) = boot {
             module.set_boot(at, high);
@@ -248,11 +346,16 @@ impl Port {
         if let Some(high) = enable {
             module.set_enable(at, high);
         }
-        let (now, enable, boot) = (module.now(), module.enable_high(), module.boot_high());
-        if let Some(recorder) = &mut self.recorder {
-            recorder.pins(now, enable, boot);
+        let (at, enable_high, boot_high) = (module.now(), module.enable_high(), module.boot_high());
+        if (enable_high, boot_high) == before {
+            return;
         }
-        Answer::Done
+        if let Some(recorder) = &mut self.recorder {
+            recorder.pins(at, enable_high, boot_high);
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.observe(Observation::Pins { at, enable_high, boot_high });
+        }
     }
 
     fn sample(&mut self) -> Result<(), PtyError> {
@@ -279,8 +382,12 @@ impl Port {
         match self.presence.note(access) {
             Change::None => {}
             // A port starts empty, also for a client that comes before the last one's close was seen.
-            Change::First => self.pty.forget_client()?,
+            Change::First => {
+                self.pty.forget_client()?;
+                self.modem.opened();
+            }
             Change::Last => {
+                self.modem.closed(self.pty.hangs_up()?);
                 self.pty.forget_client()?;
                 self.blocked = false;
             }
@@ -313,6 +420,9 @@ impl Port {
             if let Some(recorder) = &mut self.recorder {
                 recorder.chip(&burst, more);
             }
+            if let Some(observer) = &mut self.observer {
+                observer.observe(Observation::Chip { burst: &burst });
+            }
             let bytes = self.receiver.receive(burst, self.rates().receive_bps, more);
             let lost = self.outbox.push(wall, bytes);
             if lost > 0 {
@@ -327,7 +437,7 @@ impl Port {
                 recorder.event(&event);
             }
             if let Some(observer) = &mut self.observer {
-                observer.observe(&event);
+                observer.observe(Observation::Event(&event));
             }
         }
         Ok(())
@@ -356,13 +466,14 @@ impl Port {
     /// Waits until there is something to do.
     async fn wait(&mut self) -> Result<(), ServeError> {
         let due = if self.blocked { None } else { self.outbox.next_due() };
-        let deadline = [self.paced.deadline(), due].into_iter().flatten().min();
+        let change = self.modem.due().map(|at| self.paced.wall_time(at));
+        let deadline = [self.paced.deadline(), due, change].into_iter().flatten().min();
         let wall = self.clock.now();
         if deadline.is_some_and(|deadline| deadline <= wall) {
             return Ok(());
         }
         self.alarm.set(deadline)?;
-        let hears_host = self.paced.hears_host(wall);
+        let hears_host = self.modem.due().is_none() && self.paced.hears_host(wall);
         tokio::select! {
             biased;
             access = next_access(&mut self.clients) => self.note_access(access)?,

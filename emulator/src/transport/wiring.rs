@@ -101,6 +101,9 @@ mod tests {
         let none = ModemLines::default();
         assert_eq!(LineChange::to(dtr).apply(both), dtr);
         assert_eq!(LineChange { assert: dtr, release: none }.apply(none), dtr);
-        assert_eq!(LineChange { assert: none, release: dtr }.apply(both), ModemLines { dtr: false, rts: true });
+        assert_eq!(
+            LineChange { assert: none, release: dtr }.apply(both),
+            ModemLines { dtr: false, rts: true }
+        );
     }
 }
