@@ -10,6 +10,9 @@ use super::log::Log;
 use crate::chip::Chip;
 use crate::flash::{StatusLayout, WRITE_STATUS_1};
 
+/// QE in the second status register.
+const QUAD_ENABLE: u8 = 0x02;
+
 /// State that outlives a session.
 #[derive(Debug)]
 pub(super) struct LoaderData {
@@ -49,10 +52,12 @@ impl LoaderData {
         let [manufacturer, kind, capacity] = chip.flash.jedec_id();
         let known = if found.is_some() { "known" } else { "not known" };
         self.log.line(&format!("flash id {manufacturer:02x}{kind:02x}{capacity:02x} {known}"));
-        // Parts with quad I/O in two registers get QE (bit 1 of the second) set again after the clearing.
+        // The second register is cleared too where there is one; quad I/O then needs its bit (QE) again. Two writes in the
+        // vendor's code are one here. Bit 6 of a Macronix part, its QE, stays clear (assumed: none runs in quad I/O).
+        let quad_enable = if flash_list::is_quad(&self.flash_config) { QUAD_ENABLE } else { 0x00 };
         let cleared: &[u8] = match chip.flash.part().status {
             StatusLayout::Macronix => &[0x00],
-            StatusLayout::WinbondTwo | StatusLayout::WinbondThree => &[0x00, 0x02],
+            StatusLayout::WinbondTwo | StatusLayout::WinbondThree => &[0x00, quad_enable],
         };
         match chip.flash.begin_write_register(at, WRITE_STATUS_1, cleared) {
             Ok(ready_at) => ready_at,

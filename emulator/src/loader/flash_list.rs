@@ -6,7 +6,8 @@ use bl702_protocol::image::flash_config::{FLASH_CONFIG_LEN, FlashConfig};
 ///
 /// The vendor's loader asks the ROM's list first and then its own, which holds 20 ids. The ROM's list is not known; the
 /// ids for which the vendor's host tool has a BL702 profile (`reference/rom-and-module.md` section 4) stand for
-/// both (assumed; c2 20 14, the part of the conformance vectors, is in the loader's own list).
+/// both (assumed; c2 20 14, the part of the conformance vectors, is in the loader's own list). Chip erase limits and I/O
+/// modes are those of the list in the vendor's image (package bflb-mcu-tool-uart 1.10.1).
 const KNOWN_IDS: &[(u8, u8, u8, u8)] = &[
     (0xc2, 0x20, 0x13, 0x15),
     (0xc2, 0x25, 0x34, 0x36),
@@ -41,6 +42,11 @@ const SHORT_CHIP_ERASE_ID: [u8; 3] = [0x51, 0x40, 0x13];
 const CHIP_ERASE_MS: u16 = 33_000;
 const SHORT_CHIP_ERASE_MS: u16 = 20_000;
 
+/// Manufacturer and type of the parts that the loader's own list does not run in quad I/O.
+const DUAL_OUTPUT_KINDS: &[(u8, u8)] = &[(0xc2, 0x20), (0x51, 0x40), (0x5e, 0x32)];
+const QUAD_IO: u8 = 0x04;
+const DUAL_OUTPUT_UNWRAPPED: u8 = 0x11;
+
 /// The configuration for a known part; `None` for one that is in no list.
 pub(super) fn config(jedec_id: [u8; 3]) -> Option<FlashConfig> {
     let [manufacturer, kind, capacity] = jedec_id;
@@ -48,20 +54,27 @@ pub(super) fn config(jedec_id: [u8; 3]) -> Option<FlashConfig> {
         (manufacturer, kind) == (*known_manufacturer, *known_kind) && (*first..=*last).contains(&capacity)
     });
     let chip_erase_ms = if jedec_id == SHORT_CHIP_ERASE_ID { SHORT_CHIP_ERASE_MS } else { CHIP_ERASE_MS };
-    known.then(|| config_with(chip_erase_ms))
+    let dual = DUAL_OUTPUT_KINDS.contains(&(manufacturer, kind));
+    let io_mode = if dual { DUAL_OUTPUT_UNWRAPPED } else { QUAD_IO };
+    known.then(|| config_with(io_mode, chip_erase_ms))
 }
 
 /// The configuration before anything is identified.
 pub(super) fn default_config() -> FlashConfig {
-    config_with(CHIP_ERASE_MS)
+    config_with(QUAD_IO, CHIP_ERASE_MS)
 }
 
-/// A configuration with the fields that the loader's own code looks at (`reference/loader-protocol.md` section 1): quad
-/// I/O, 4 KiB sectors, 256-byte pages, erase commands C7h, 20h, 52h, D8h, chip erase limit. The rest is for the ROM's
+/// Whether a part in this configuration gets its quad enable bit set.
+pub(super) fn is_quad(config: &FlashConfig) -> bool {
+    matches!(config.io_mode() & 0x0f, 2 | 4)
+}
+
+/// A configuration with the fields that the loader's own code looks at (`reference/loader-protocol.md` section 1): I/O
+/// mode, 4 KiB sectors, 256-byte pages, erase commands C7h, 20h, 52h, D8h, chip erase limit. The rest is for the ROM's
 /// flash driver, which is not modelled command by command, and stays zero.
-fn config_with(chip_erase_ms: u16) -> FlashConfig {
+fn config_with(io_mode: u8, chip_erase_ms: u16) -> FlashConfig {
     let mut bytes = [0; FLASH_CONFIG_LEN];
-    bytes[0] = 0x04;
+    bytes[0] = io_mode;
     bytes[12] = 4;
     bytes[14..16].copy_from_slice(&0x0100_u16.to_le_bytes());
     bytes[16..20].copy_from_slice(&[0xc7, 0x20, 0x52, 0xd8]);

@@ -210,17 +210,18 @@ impl Program for RamLoader {
     }
 
     fn wake(&self, chip: &Chip) -> Wake {
-        let interrupt_at = || self.receiver.next_work(&chip.rx).unwrap_or(Nanos::MAX);
+        let work_at = || self.receiver.next_work(&chip.rx, &chip.ram);
         match &self.phase {
             Phase::Starting { until } => Wake::Work(*until),
             Phase::Answering { ok_at } => Wake::Work(*ok_at),
-            Phase::Draining { until } => Wake::Work(interrupt_at().min(*until)),
-            Phase::Busy { at, .. } => Wake::Work(interrupt_at().min(*at)),
+            Phase::Draining { until } => Wake::Work(work_at().map_or(*until, |at| at.min(*until))),
+            Phase::Busy { at, .. } => {
+                Wake::Work(self.receiver.next_storm(&chip.rx).map_or(*at, |storm_at| storm_at.min(*at)))
+            }
             // With bytes on the line a time-out is no idle one: there will be work after it.
-            Phase::Waiting { deadline, .. } => match interrupt_at() {
-                Nanos::MAX => Wake::Idle(*deadline),
-                at => Wake::Work(at.min(*deadline)),
-            },
+            Phase::Waiting { deadline, .. } => {
+                work_at().map_or(Wake::Idle(*deadline), |at| Wake::Work(at.min(*deadline)))
+            }
             Phase::Listening { origin } => {
                 listen::next_work(&chip.rx, *origin).map_or(Wake::Never, Wake::Work)
             }

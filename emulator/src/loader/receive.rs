@@ -142,10 +142,38 @@ impl Receiver {
             .then(|| (silent_since + self.pause()).max(self.now))
     }
 
-    /// When there is something to do, also for bytes at another rate that were not yet made garbage of.
-    pub(super) fn next_work(&self, rx: &LineRx) -> Option<Nanos> {
+    /// A time before which the main loop has no cause to look at the buffer, for whoever drives the chip: not every
+    /// interrupt is worth a wake-up. `None` when nothing is on the line or in the FIFO that could raise one.
+    pub(super) fn next_work(&self, rx: &LineRx, ram: &Ram) -> Option<Nanos> {
+        let interrupt_at = match self.next_known_interrupt(rx)? {
+            Ok(at) => at,
+            Err(garbled_at) => return Some(garbled_at),
+        };
+        let Some(frame_bytes) = self.announced_bytes(ram) else { return Some(interrupt_at) };
+        let missing = frame_bytes.min(BUFFER_BYTES).saturating_sub(self.filled).max(1);
+        let arrived_at = rx.nth_arrival(missing.min(rx.queued()) - 1);
+        Some(arrived_at.map_or(interrupt_at, |at| at.max(interrupt_at)))
+    }
+
+    /// A time before which the loader cannot hang, if more is on the line than the buffer and the FIFO take.
+    pub(super) fn next_storm(&self, rx: &LineRx) -> Option<Nanos> {
+        match self.next_known_interrupt(rx)? {
+            Ok(interrupt_at) => {
+                let level_at = rx.nth_arrival(BUFFER_BYTES - self.filled + LEVEL - 1)?;
+                Some(level_at.max(interrupt_at))
+            }
+            Err(garbled_at) => Some(garbled_at),
+        }
+    }
+
+    /// The next interrupt, or the arrival of a byte at another rate, of which garbage is still to be made.
+    fn next_known_interrupt(&self, rx: &LineRx) -> Option<Result<Nanos, Nanos>> {
         let (next_at, sent_bps) = rx.next_arrival()?;
-        if uart::rates_agree(sent_bps, self.baud_bps) { self.next_interrupt(rx) } else { Some(next_at) }
+        if uart::rates_agree(sent_bps, self.baud_bps) {
+            self.next_interrupt(rx).map(Ok)
+        } else {
+            Some(Err(next_at))
+        }
     }
 
     fn pause(&self) -> Nanos {

@@ -119,8 +119,9 @@ impl RamLoader {
         let limit = at.min(until);
         // Frames that arrive while this command is at work go to the current buffer; answers are built in buffer 1.
         let served = if self.receiver.current() == 1 && job.works_on_answer() {
+            chip.rx.receive_at(self.baud_bps);
             let mut served = Served::Nothing;
-            while let Some(interrupt_at) = self.receiver.next_work(&chip.rx).filter(|at| *at <= limit)
+            while let Some(interrupt_at) = self.receiver.next_interrupt(&chip.rx).filter(|at| *at <= limit)
                 && served == Served::Nothing
             {
                 job.before_interrupt(chip, interrupt_at);

@@ -5,6 +5,7 @@ use rstest::rstest;
 
 use super::{Bench, JEDEC, ms, request, us, words};
 use crate::event::Event;
+use crate::flash::StatusLayout;
 use crate::line::Burst;
 use crate::module::{Module, Running};
 
@@ -246,6 +247,17 @@ fn send(module: &mut Module, bytes: &[u8]) {
 
 fn rom_write(address: u32, value: u32) -> Vec<u8> {
     [&[0x50, 0, 8, 0][..], &words(&[address, value])].concat()
+}
+
+#[rstest]
+#[case::dual_output([0xc2, 0x20, 0x14], 0x00)]
+#[case::quad_io([0xef, 0x40, 0x14], 0x02)]
+fn the_start_sets_quad_enable_where_the_list_says_quad(#[case] jedec_id: [u8; 3], #[case] second: u8) {
+    let mut profile = Bench::profile();
+    profile.flash_part.jedec_id = jedec_id;
+    profile.flash_part.status = StatusLayout::WinbondThree;
+    let mut bench = Bench::in_session_with(profile, 500_000);
+    assert_eq!(bench.command(0x37, &words(&[0x35, 1])), [b'O', b'K', 1, 0, second]);
 }
 
 #[test]
