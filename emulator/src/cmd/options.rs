@@ -122,6 +122,7 @@ impl ModuleOptions {
             recorder,
             wiring: Some(profile.wiring),
             boot: Some(profile.boot),
+            driver: None,
             observer: None,
         };
         Ok((builder.build(), options))
