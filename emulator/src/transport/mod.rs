@@ -29,6 +29,7 @@ pub mod pace;
 pub mod pty;
 mod readiness;
 pub mod record;
+pub mod rfc2217;
 pub mod serve;
 pub mod status;
 pub mod wiring;

@@ -141,7 +141,9 @@ pub fn reframed(framing: Framing, code: Code, value: u8) -> Framing {
     match (code, value) {
         (Code::DataSize, 5..=8) => Framing { data_bits: value, ..framing },
         (Code::Parity, value) => Framing { parity: parity(value).unwrap_or(framing.parity), ..framing },
-        (Code::StopSize, value) => Framing { stop_bits: stop_bits(value).unwrap_or(framing.stop_bits), ..framing },
+        (Code::StopSize, value) => {
+            Framing { stop_bits: stop_bits(value).unwrap_or(framing.stop_bits), ..framing }
+        }
         _ => framing,
     }
 }

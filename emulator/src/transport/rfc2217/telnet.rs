@@ -216,7 +216,7 @@ mod tests {
     #[case::empty(b"\xff\xfa\xff\xf0z", &[Item::Spoilt("empty subnegotiation"), data(b"z")])]
     #[case::no_end(b"\xff\xfa\x2c\x05\xff\xfb\x03", &[Item::Spoilt("subnegotiation without an end"), Item::Option(Verb::Will, 3)])]
     #[case::a_new_one_inside(b"\xff\xfa\x2c\x05\xff\xfa\x2c\x05\x08\xff\xf0", &[Item::Spoilt("subnegotiation without an end"), Item::Subnegotiation(b"\x2c\x05\x08".to_vec())])]
-    fn items(#[case] stream: &[u8], #[case] items: &[Item]) {
+    fn streams(#[case] stream: &[u8], #[case] items: &[Item]) {
         assert_eq!(Decoder::new().decode(stream), items);
     }
 
