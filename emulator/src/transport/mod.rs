@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`pty`] | the pseudo-terminal that a client opens like a serial port |
 //! | [`pace`] | how the module's time follows the wall clock (sans-IO) |
+//! | [`memory`] | a module without a port, in virtual time (sans-IO) |
 //! | [`outbox`] | what the client's rate makes of the chip's bytes, and when they are due (sans-IO) |
 //! | [`serve`] | one module at one pty, until the program ends |
 //! | [`clients`] | who has the pty open |
@@ -24,10 +25,11 @@ pub mod control;
 pub mod held_file;
 pub mod link;
 pub mod modem;
+pub mod memory;
 pub mod outbox;
 pub mod pace;
 pub mod pty;
-mod readiness;
+pub(crate) mod readiness;
 pub mod record;
 pub mod rfc2217;
 pub mod serve;

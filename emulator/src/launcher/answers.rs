@@ -1,0 +1,175 @@
+//! Answers the client's calls on our port: asks the served module where it must, and keeps what is the driver's own.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+
+use super::memory;
+use super::request::{Request, bits_of, counters};
+use super::seccomp::Listener;
+use super::serial_struct::SerialSettings;
+use super::supervisor::Call;
+use crate::Nanos;
+use crate::transport::clock::{Alarm, WallClock};
+use crate::transport::control::{Answer, Control, PortControl, PortGone};
+use crate::transport::status::SharedStatus;
+
+/// The answering side. Runs beside the port, on the same thread.
+#[derive(Debug)]
+pub(super) struct Answers {
+    listener: Arc<Listener>,
+    control: PortControl,
+    status: SharedStatus,
+    settings: SerialSettings,
+    /// A client has begun a break and not ended it.
+    in_break: bool,
+    /// Calls that wait for an input line to change. None ever does, so they end with the port or by a signal.
+    parked: Vec<u64>,
+}
+
+impl Answers {
+    pub(super) fn new(listener: Arc<Listener>, control: PortControl, status: SharedStatus) -> Answers {
+        let settings = SerialSettings::default();
+        Answers { listener, control, status, settings, in_break: false, parked: Vec::new() }
+    }
+
+    /// Answers calls until no more can come. Must run in a `LocalSet`: slow answers become tasks of their own, so that
+    /// one thread's call does not wait for another's.
+    pub(super) async fn run(mut self, mut calls: UnboundedReceiver<Call>) {
+        while let Some(call) = calls.recv().await {
+            self.take(call);
+        }
+    }
+
+    fn take(&mut self, call: Call) {
+        match call.request {
+            Request::GetLines => {
+                let caller = self.caller(&call);
+                self.then(Control::AskLines, call.id, move |answer| match answer {
+                    Answer::Lines(lines) => caller.give(&bits_of(lines).to_le_bytes()),
+                    _ => Err(libc::EIO),
+                });
+            }
+            Request::ChangeLines(change) => {
+                let mut bits = [0; 4];
+                match self.caller(&call).take(&mut bits) {
+                    Ok(()) => {
+                        let change = change.with(u32::from_le_bytes(bits));
+                        self.then(Control::ChangeLines(change), call.id, |_| Ok(()));
+                    }
+                    Err(errno) => self.listener.answer(call.id, Err(errno)),
+                }
+            }
+            Request::AwaitChange => {
+                // Those that were interrupted, and perhaps begun again, are no longer there.
+                self.parked.retain(|id| self.listener.waits(*id));
+                self.parked.push(call.id);
+            }
+            Request::GetCounters => {
+                let status = self.status.get();
+                let bytes = counters(status.chip_bytes, status.host_bytes, status.unread_bytes_lost);
+                self.listener.answer(call.id, self.caller(&call).give(&bytes));
+            }
+            Request::GetSerial => {
+                let bytes = self.settings.encode(call.layout);
+                self.listener.answer(call.id, self.caller(&call).give(&bytes));
+            }
+            Request::SetSerial => self.set_serial(&call),
+            Request::SendBreak { duration_ms } => self.send_break(call.id, duration_ms),
+            Request::BeginBreak => {
+                self.in_break = true;
+                self.listener.answer(call.id, Ok(()));
+            }
+            Request::EndBreak if std::mem::take(&mut self.in_break) => {
+                self.then(Control::Break, call.id, |_| Ok(()));
+            }
+            Request::EndBreak => self.listener.answer(call.id, Ok(())),
+        }
+    }
+
+    fn set_serial(&mut self, call: &Call) {
+        let mut bytes = vec![0; call.layout.bytes()];
+        match self.caller(call).take(&mut bytes) {
+            Ok(()) => {
+                self.settings.take(&bytes);
+                let rate = Control::ReplaceRate(self.settings.replaced_rate_bps());
+                self.then(rate, call.id, |_| Ok(()));
+            }
+            Err(errno) => self.listener.answer(call.id, Err(errno)),
+        }
+    }
+
+    fn send_break(&self, id: u64, duration_ms: u64) {
+        let (listener, broken) = (self.listener.clone(), self.control.begin(Control::Break));
+        tokio::task::spawn_local(async move {
+            let outcome = match answered(broken).await {
+                Ok(_) => wait(Nanos::from_millis(duration_ms)).await.map_err(|_| libc::EIO),
+                Err(errno) => Err(errno),
+            };
+            listener.answer(id, outcome);
+        });
+    }
+
+    /// Asks the port, in the order of the calls, and answers when it has answered.
+    fn then(&self, control: Control, id: u64, finish: impl FnOnce(Answer) -> Result<(), i32> + 'static) {
+        let (listener, pending) = (self.listener.clone(), self.control.begin(control));
+        tokio::task::spawn_local(async move {
+            listener.answer(id, answered(pending).await.and_then(finish));
+        });
+    }
+
+    fn caller(&self, call: &Call) -> Rc<Caller> {
+        Rc::new(Caller { listener: self.listener.clone(), call: *call })
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        // As a driver says whose device has gone.
+        for id in &self.parked {
+            self.listener.answer(*id, Err(libc::EIO));
+        }
+    }
+}
+
+async fn answered(pending: Result<oneshot::Receiver<Answer>, PortGone>) -> Result<Answer, i32> {
+    pending.map_err(|_| libc::EIO)?.await.map_err(|_| libc::EIO)
+}
+
+async fn wait(duration: Nanos) -> io::Result<()> {
+    let clock = WallClock::start();
+    let mut alarm = Alarm::new(clock)?;
+    alarm.set(Some(duration))?;
+    alarm.rings().await
+}
+
+/// The thread that waits for an answer, and where its argument lies.
+#[derive(Debug)]
+struct Caller {
+    listener: Arc<Listener>,
+    call: Call,
+}
+
+impl Caller {
+    /// Reads what the argument points to.
+    fn take(&self, bytes: &mut [u8]) -> Result<(), i32> {
+        memory::read(self.call.thread, self.call.argument, bytes).map_err(errno_of)?;
+        // Only now it is sure that this was read from the caller and not from a later process of the same number.
+        if self.listener.waits(self.call.id) { Ok(()) } else { Err(libc::EINTR) }
+    }
+
+    /// Writes to where the argument points.
+    fn give(&self, bytes: &[u8]) -> Result<(), i32> {
+        if !self.listener.waits(self.call.id) {
+            return Err(libc::EINTR);
+        }
+        memory::write(self.call.thread, self.call.argument, bytes).map_err(errno_of)
+    }
+}
+
+fn errno_of(error: io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EFAULT)
+}
