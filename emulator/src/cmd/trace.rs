@@ -131,6 +131,10 @@ impl Listing {
         let lines = self.dissector.finish();
         self.print(&lines)?;
         self.flush()?;
+        if self.records == 0 {
+            let what = format!("{:?} is not a recording: it has no whole line", self.path);
+            return Err(Stop::Failure(Failure::usage(what, "give a file made with --record")));
+        }
         if let Some(cut) = cut {
             eprintln!("note: {:?} ends within line {}: its writer was killed or still runs", self.path, cut.line);
         }

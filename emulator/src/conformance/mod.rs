@@ -7,4 +7,4 @@ mod runner;
 mod vector;
 
 pub use runner::{Mismatch, Verdict, run};
-pub use vector::{Step, Vector, VectorError};
+pub use vector::{Action, Step, Vector, VectorError};

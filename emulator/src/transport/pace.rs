@@ -141,11 +141,16 @@ impl Paced {
         let burst = self.module.transmit()?;
         self.silent_jumps = 0;
         self.handshake_answered = in_handshake(&self.module);
+        // What the host sends after a reply is not heard before the module is ready for it.
+        self.jumping |= self.pace == Pace::None;
         Some((burst, self.module.is_sending()))
     }
 
     /// The wall-clock time at which [`Paced::advance`] or [`Paced::hears_host`] has something new to say.
     pub fn deadline(&self) -> Option<Nanos> {
+        if self.jumping {
+            return Some(Nanos::ZERO);
+        }
         let work = self.module.next_wakeup();
         let slice = self.module.is_sending().then(|| self.module.now() + SLICE);
         let host =
