@@ -160,23 +160,7 @@ fn absolute(path: &Path) -> String {
 /// Tells people on stderr what ports report; never ends.
 async fn tell(mut notices: UnboundedReceiver<Notice>) {
     while let Some(notice) = notices.recv().await {
-        match notice {
-            Notice::SecondClient { pty, opens, holders } => {
-                let mut who: Vec<String> = holders.iter().map(|(pid, name)| format!("{name} (pid {pid})")).collect();
-                if who.is_empty() {
-                    who.push("processes that have closed it since or that this user may not see".to_owned());
-                }
-                eprintln!(
-                    "warning: second client on {}: it is open {opens} times; each reply goes to whoever reads first; open in {}",
-                    pty.display(),
-                    who.join(", "),
-                );
-            }
-            Notice::Unread { pty } => eprintln!(
-                "warning: a client on {} does not read what the module sends; the oldest 80 kB are kept, the rest is lost",
-                pty.display(),
-            ),
-        }
+        eprintln!("warning: {notice}");
     }
     std::future::pending().await
 }

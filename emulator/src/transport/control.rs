@@ -2,7 +2,9 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::network::{ClientEnd, PortEnd, connection};
 use super::pty::HostRates;
+use super::record::Follower;
 use super::wiring::{LineChange, ModemLines};
 use crate::Nanos;
 use crate::event::TimedEvent;
@@ -18,9 +20,9 @@ pub enum Control {
     ChangeLines(LineChange),
     /// Which lines are asserted; answered at once, with [`Answer::Lines`].
     AskLines,
-    /// The EN pin, by hand.
+    /// The EN pin, by hand: a button that pulls it low while it is pressed, whatever the modem lines do.
     Enable {
-        /// High: the module runs.
+        /// High: the button is released.
         high: bool,
     },
     /// The BOOT pin, by hand.
@@ -39,6 +41,13 @@ pub enum Control {
     Rates(Option<HostRates>),
     /// The rate that [`REPLACED_RATE_BPS`](super::modem::REPLACED_RATE_BPS) in termios stands for; `None`: itself.
     ReplaceRate(Option<u32>),
+    /// Data are thrown away.
+    Purge {
+        /// What the host's side of the line has received, and the host was not given.
+        received: bool,
+        /// What a client on the network has sent, and the adapter (4096 bytes) has not taken. Of a pty nothing waits.
+        unsent: bool,
+    },
     /// A snapshot of the module.
     Status,
     /// The contents of the flash.
@@ -96,7 +105,18 @@ impl ModuleStatus {
 #[error("the module is no longer served")]
 pub struct PortGone;
 
-pub(super) type Request = (Control, oneshot::Sender<Answer>);
+/// The port is in use: a program has its pty open, or another client is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the port is in use")]
+pub struct PortBusy;
+
+/// What is asked of a serving task.
+#[derive(Debug)]
+pub(super) enum Request {
+    Control(Control, oneshot::Sender<Answer>),
+    Attach(PortEnd, oneshot::Sender<Result<(), PortBusy>>),
+    Follow(Follower),
+}
 
 /// A handle to a served port, for any thread or task.
 #[derive(Clone, Debug)]
@@ -122,8 +142,29 @@ impl PortControl {
     /// [`PortGone`] when the port is no longer served.
     pub fn begin(&self, control: Control) -> Result<oneshot::Receiver<Answer>, PortGone> {
         let (answer, answered) = oneshot::channel();
-        self.0.send((control, answer)).map_err(|_| PortGone)?;
+        self.0.send(Request::Control(control, answer)).map_err(|_| PortGone)?;
         Ok(answered)
+    }
+
+    /// Makes a connection whose client begins with this rate the port's host.
+    ///
+    /// # Errors
+    /// [`PortGone`] when the port is no longer served; inside, [`PortBusy`].
+    pub(super) async fn attach(&self, baud_bps: u32) -> Result<Result<ClientEnd, PortBusy>, PortGone> {
+        let (client_end, port_end) = connection(baud_bps);
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Request::Attach(port_end, answer)).map_err(|_| PortGone)?;
+        let attached = answered.await.map_err(|_| PortGone)?;
+        Ok(attached.map(|()| client_end))
+    }
+
+    /// Sends `follower` the lines of a recording that begins now. It ends when the port is no longer served, or when
+    /// the follower does not keep up.
+    ///
+    /// # Errors
+    /// [`PortGone`] when the port is no longer served.
+    pub fn follow(&self, follower: Follower) -> Result<(), PortGone> {
+        self.0.send(Request::Follow(follower)).map_err(|_| PortGone)
     }
 
     /// The same for a thread outside the runtime.

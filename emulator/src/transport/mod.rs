@@ -7,6 +7,7 @@
 //! | [`memory`] | a module without a port, in virtual time (sans-IO) |
 //! | [`outbox`] | what the client's rate makes of the chip's bytes, and when they are due (sans-IO) |
 //! | [`serve`] | one module at one pty, until the program ends |
+//! | [`rfc2217`] | the same port for a client on the network |
 //! | [`clients`] | who has the pty open |
 //! | [`held_file`] | the files behind flash and fuses |
 //! | [`record`] | recordings |
@@ -23,8 +24,11 @@ pub mod clients;
 pub mod clock;
 pub mod control;
 pub mod held_file;
+mod host;
+mod journal;
 pub mod link;
 pub mod modem;
+mod network;
 pub mod memory;
 pub mod outbox;
 pub mod pace;

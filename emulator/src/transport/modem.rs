@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::clients::ClientWatch;
 use super::control::{Answer, Control};
 use super::pty::HostRates;
-use super::wiring::{ModemLines, pins};
+use super::wiring::{ModemLines, Pins, pins};
 use crate::Nanos;
 use crate::profile::{Boot, Wiring};
 
@@ -54,6 +54,10 @@ pub(super) struct Modem {
     boot: Option<Boot>,
     /// As the host knows them: the newest that were asked for, done or not.
     lines: ModemLines,
+    /// As the pins have them.
+    done: ModemLines,
+    /// A hand holds EN low.
+    is_held: bool,
     follows: bool,
     replaced_rate_bps: Option<u32>,
     queue: VecDeque<Waiting>,
@@ -69,6 +73,8 @@ impl Modem {
             wiring,
             boot,
             lines: ModemLines::default(),
+            done: ModemLines::default(),
+            is_held: false,
             replaced_rate_bps: None,
             queue: VecDeque::new(),
             due: None,
@@ -161,18 +167,29 @@ impl Modem {
         self.queue.pop_front().map(|waiting| (waiting.control, waiting.answer))
     }
 
-    /// What `lines` do to the pins of this module.
-    pub(super) fn drive(&self, lines: ModemLines) -> Drive {
+    /// The lines have taken these levels: what that does to the pins of this module.
+    pub(super) fn drive(&mut self, lines: ModemLines) -> Drive {
+        self.done = lines;
         if !self.follows {
             return Drive::default();
         }
-        let levels = pins(self.wiring.unwrap_or(Wiring::None), self.boot.unwrap_or_default(), lines);
+        let levels = self.levels();
         let drives_enable = self.wiring.is_some_and(|wiring| wiring != Wiring::None);
         let drives_boot = matches!(self.boot, Some(Boot::Dtr | Boot::Rts));
         Drive {
-            enable_high: drives_enable.then_some(levels.enable_high),
+            enable_high: drives_enable.then_some(levels.enable_high && !self.is_held),
             boot_high: drives_boot.then_some(levels.boot_high),
         }
+    }
+
+    /// A hand holds EN low, or no longer; gives the level of EN.
+    pub(super) fn hold_by_hand(&mut self, holds: bool) -> bool {
+        self.is_held = holds;
+        !holds && (!self.follows || self.levels().enable_high)
+    }
+
+    fn levels(&self) -> Pins {
+        pins(self.wiring.unwrap_or(Wiring::None), self.boot.unwrap_or_default(), self.done)
     }
 }
 
@@ -265,6 +282,16 @@ mod tests {
         assert_eq!(next_lines(&mut modem, Nanos::ZERO), None);
         // A strap is not a line: what a hand has done to it stays.
         assert_eq!(modem.drive(BOTH), Drive { enable_high: Some(false), boot_high: None });
+    }
+
+    #[test]
+    fn a_hand_on_the_button_is_stronger_than_the_lines() {
+        let mut modem = Modem::new(None, Some(Wiring::RtsEn), None);
+        assert!(!modem.hold_by_hand(true));
+        assert_eq!(modem.drive(NONE).enable_high, Some(false));
+        assert!(modem.hold_by_hand(false));
+        assert_eq!(modem.drive(RTS).enable_high, Some(false));
+        assert!(!modem.hold_by_hand(false), "the line still holds it");
     }
 
     #[test]

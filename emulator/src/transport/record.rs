@@ -1,23 +1,30 @@
-//! Writing a recording while a module runs.
+//! Writing a recording while a module runs: to a file, and to those who follow it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use bl702_protocol::trace::{
     BytesRecord, Direction, EventRecord, LineLevels, LinesRecord, Record, parse_line, to_line,
 };
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FlockOperation;
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
-use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::Nanos;
-use crate::event::{Event, SessionEnd, Stage, TimedEvent};
+use crate::event::TimedEvent;
 use crate::line::Burst;
+use crate::module::Module;
+
+mod describe;
+mod growth;
+
+pub use growth::Growth;
+
+use describe::describe;
+
+/// The `tool` of a recording.
+const TOOL: &str = concat!("bl702-emu ", env!("CARGO_PKG_VERSION"));
 
 /// Why a recording is not made.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +53,15 @@ pub enum RecordError {
     },
 }
 
-/// A recording under way.
-#[derive(Debug)]
+/// Takes the lines of a recording, whole lines at a time. One that does not keep up is left behind: its channel closes.
+pub type Follower = mpsc::Sender<Vec<u8>>;
+
+/// A recording under way; by default one that nobody wants.
+#[derive(Debug, Default)]
 pub struct Recorder {
-    path: PathBuf,
-    file: File,
+    file: Option<(PathBuf, File)>,
+    followers: Vec<Follower>,
+    /// Lines that were not handed out yet.
     pending: Vec<u8>,
     /// What the chip is sending, until it pauses: one record per run, however the driver cuts it.
     run: Option<Burst>,
@@ -79,20 +90,38 @@ impl Recorder {
             return Err(RecordError::NotARecording { path: path.to_owned() });
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(io_error("emptying"))?;
-        let mut recorder = Recorder { path: path.to_owned(), file, pending: Vec::new(), run: None };
-        recorder.push(&Record::header(profile, concat!("bl702-emu ", env!("CARGO_PKG_VERSION"))));
+        let file = Some((path.to_owned(), file));
+        let mut recorder = Recorder { file, followers: Vec::new(), pending: Vec::new(), run: None };
+        recorder.push(&Record::header(profile, TOOL));
         recorder.flush()?;
         Ok(recorder)
     }
 
+    /// Lets `follower` have a recording that begins now: a header and the pins of `module`, then what happens.
+    pub fn follow(&mut self, follower: Follower, module: &Module) -> Result<(), RecordError> {
+        self.flush()?;
+        let header = to_line(&Record::header(&module.profile().name, TOOL));
+        let pins = to_line(&pins_record(module.now(), module.enable_high(), module.boot_high()));
+        if follower.try_send(format!("{header}\n{pins}\n").into_bytes()).is_ok() {
+            self.followers.push(follower);
+        }
+        Ok(())
+    }
+
     /// Bytes from the host, as the module hears them.
     pub fn host(&mut self, burst: &Burst) {
+        if self.is_unwanted() {
+            return;
+        }
         self.end_run();
         self.push(&bytes_record(Direction::Host, burst.clone()));
     }
 
     /// Bytes that the chip has sent; `more` tells that its line is not quiet yet.
     pub fn chip(&mut self, burst: &Burst, more: bool) {
+        if self.is_unwanted() {
+            return;
+        }
         match &mut self.run {
             Some(run) if run.baud_bps == burst.baud_bps && burst.start.since(run.end()).0 <= 1_000 => {
                 run.bytes.extend_from_slice(&burst.bytes);
@@ -110,28 +139,37 @@ impl Recorder {
     /// Levels at the module's pins.
     pub fn pins(&mut self, at: Nanos, enable_high: bool, boot_high: bool) {
         self.end_run();
-        let lines = LineLevels { enable: Some(enable_high), boot: Some(boot_high), ..LineLevels::default() };
-        self.push(&Record::Lines(LinesRecord { time_ns: at, lines }));
+        self.push(&pins_record(at, enable_high, boot_high));
     }
 
     /// Something the chip did.
     pub fn event(&mut self, timed: &TimedEvent) {
+        if self.is_unwanted() {
+            return;
+        }
         let (name, detail) = describe(&timed.event);
         self.push(&Record::Event(EventRecord { time_ns: timed.at, event: name.to_owned(), detail }));
     }
 
-    /// Writes what there is to the file, whole lines only.
+    /// Writes what there is to the file and hands it to the followers, whole lines only.
     pub fn flush(&mut self) -> Result<(), RecordError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.file.write_all(&self.pending).map_err(|source| RecordError::Io {
-            path: self.path.clone(),
-            doing: "writing",
-            source,
-        })?;
-        self.pending.clear();
+        let lines = std::mem::take(&mut self.pending);
+        self.followers.retain(|follower| follower.try_send(lines.clone()).is_ok());
+        if let Some((path, file)) = &mut self.file {
+            file.write_all(&lines).map_err(|source| RecordError::Io {
+                path: path.clone(),
+                doing: "writing",
+                source,
+            })?;
+        }
         Ok(())
+    }
+
+    fn is_unwanted(&self) -> bool {
+        self.file.is_none() && self.followers.is_empty()
     }
 
     fn end_run(&mut self) {
@@ -141,6 +179,9 @@ impl Recorder {
     }
 
     fn push(&mut self, record: &Record) {
+        if self.is_unwanted() {
+            return;
+        }
         self.pending.extend_from_slice(to_line(record).as_bytes());
         self.pending.push(b'\n');
     }
@@ -154,45 +195,9 @@ impl Drop for Recorder {
     }
 }
 
-/// Tells when a recording grows and when its [`Recorder`] is gone.
-#[derive(Debug)]
-pub struct Growth {
-    reports: OwnedFd,
-    /// Hangs up when the recorder has let go of its lock.
-    recorder_gone: OwnedFd,
-}
-
-impl Growth {
-    /// Watches the recording `path` from now on.
-    pub fn of(path: &Path) -> io::Result<Growth> {
-        let reports = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&reports, path, WatchFlags::MODIFY)?;
-        let (recorder_gone, alive) = pipe_with(PipeFlags::CLOEXEC)?;
-        let file = File::open(path)?;
-        // The lock goes with the recorder's process, whatever ends that. To wait for it takes a thread; a report of the
-        // close would come before the lock is gone.
-        std::thread::Builder::new().name("recorder's end".to_owned()).spawn(move || {
-            // An error ends the wait as well: without locks nobody can tell whether a recorder is there.
-            while rustix::fs::flock(&file, FlockOperation::LockShared) == Err(Errno::INTR) {}
-            drop(alive);
-        })?;
-        Ok(Growth { reports, recorder_gone })
-    }
-
-    /// Waits for the recording to grow, or takes growth since the last call; false when its recorder is gone.
-    pub fn wait(&self) -> io::Result<bool> {
-        let mut fds = [PollFd::new(&self.reports, PollFlags::IN), PollFd::new(&self.recorder_gone, PollFlags::IN)];
-        match poll(&mut fds, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let goes_on = fds[1].revents().is_empty();
-        let mut reports = [0; 4096];
-        match rustix::io::read(&self.reports, &mut reports) {
-            Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(goes_on),
-            Err(errno) => Err(errno.into()),
-        }
-    }
+fn pins_record(at: Nanos, enable_high: bool, boot_high: bool) -> Record {
+    let lines = LineLevels { enable: Some(enable_high), boot: Some(boot_high), ..LineLevels::default() };
+    Record::Lines(LinesRecord { time_ns: at, lines })
 }
 
 fn bytes_record(direction: Direction, burst: Burst) -> Record {
@@ -204,70 +209,10 @@ fn bytes_record(direction: Direction, burst: Burst) -> Record {
     })
 }
 
-/// Name and particulars of an event in a recording.
-fn describe(event: &Event) -> (&'static str, Value) {
-    match event {
-        Event::FlashInit => ("flash_init", Value::Null),
-        Event::FlashErase { start, end } => ("flash_erase", json!({"start": start, "end": end})),
-        Event::FlashWrite { address, length, .. } => {
-            ("flash_write", json!({"address": address, "length": length}))
-        }
-        Event::EfuseProgram { offset, word } => ("efuse_program", json!({"offset": offset, "word": word})),
-        Event::RegWrite { address, value } => ("reg_write", json!({"address": address, "value": value})),
-        Event::CpuReset => ("cpu_reset", Value::Null),
-        Event::SystemReset => ("system_reset", Value::Null),
-        Event::Jump { address } => ("jump", json!({"address": address})),
-        Event::BootFromFlash => ("boot_from_flash", Value::Null),
-        Event::RomBoot2 => ("rom_boot2", Value::Null),
-        Event::Pll { xtal_type, pll } => ("pll", json!({"xtal_type": xtal_type, "pll": pll})),
-        Event::Fault => ("fault", Value::Null),
-        Event::Stuck { reason } => ("stuck", json!({"reason": reason})),
-        Event::Reset { boot_high } => ("reset", json!({"boot_high": boot_high})),
-        Event::Handshake { stage, baud_bps } => {
-            ("handshake", json!({"stage": name(*stage), "baud_bps": baud_bps}))
-        }
-        Event::Command { stage, id, payload, known, checksum_ok } => (
-            "command",
-            json!({
-                "stage": name(*stage), "id": id, "payload_bytes": payload.len(), "known": known,
-                "checksum_ok": checksum_ok,
-            }),
-        ),
-        Event::Refused { stage, id, code } => {
-            ("refused", json!({"stage": name(*stage), "id": id, "code": format!("{code:04X}")}))
-        }
-        Event::SkippedByte { byte } => ("skipped_byte", json!({"byte": byte})),
-        Event::Reran { unknown_id, id } => ("reran", json!({"unknown_id": unknown_id, "id": id})),
-        Event::SessionEnded { stage, why } => {
-            ("session_ended", json!({"stage": name(*stage), "why": reason(*why)}))
-        }
-        Event::BytesLost { count, why } => ("bytes_lost", json!({"count": count, "why": why})),
-        Event::FlashUnitErased { address, length } => {
-            ("flash_unit_erased", json!({"address": address, "length": length}))
-        }
-        Event::FlashProgrammed { address, length } => {
-            ("flash_programmed", json!({"address": address, "length": length}))
-        }
-    }
-}
-
-fn name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Rom => "rom",
-        Stage::Loader => "loader",
-    }
-}
-
-fn reason(why: SessionEnd) -> &'static str {
-    match why {
-        SessionEnd::Idle => "idle",
-        SessionEnd::ThreeErrors => "three errors",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::Profile;
 
     fn burst(start_us: u64, bytes: &[u8]) -> Burst {
         Burst { start: Nanos::from_micros(start_us), baud_bps: 500_000, bytes: bytes.to_vec() }
@@ -290,6 +235,33 @@ mod tests {
         assert_eq!(found.len(), 3);
         assert!(matches!(&found[0], Record::Header(header) if header.profile == "xt-zb2"));
         assert_eq!(found[2], bytes_record(Direction::Chip, burst(8_000, b"OK")));
+    }
+
+    #[test]
+    fn a_follower_gets_a_recording_of_its_own_and_a_slow_one_is_left_behind() {
+        let module = Module::new(Profile::builtin("xt-zb2").unwrap());
+        let mut recorder = Recorder::default();
+        recorder.host(&burst(0, b"nobody hears this"));
+        recorder.flush().unwrap();
+        let (follower, mut lines) = mpsc::channel(8);
+        let (slow, mut few_lines) = mpsc::channel(1);
+        recorder.follow(follower, &module).unwrap();
+        recorder.follow(slow, &module).unwrap();
+        recorder.chip(&burst(10, b"OK"), false);
+        recorder.flush().unwrap();
+        let mut followed = Vec::new();
+        while let Ok(piece) = lines.try_recv() {
+            followed.extend(piece);
+        }
+        let text = String::from_utf8(followed).unwrap();
+        let found: Vec<_> = text.lines().map(|line| parse_line(line).unwrap()).collect();
+        assert!(matches!(&found[0], Record::Header(header) if header.profile == "xt-zb2"));
+        assert_eq!(
+            found[1..],
+            [pins_record(Nanos::ZERO, true, true), bytes_record(Direction::Chip, burst(10, b"OK"))]
+        );
+        assert!(few_lines.try_recv().is_ok());
+        assert_eq!(few_lines.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     }
 
     #[test]

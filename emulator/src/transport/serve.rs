@@ -1,4 +1,4 @@
-//! One module behind one pty, in real time.
+//! One module at one port, in real time.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,19 +6,24 @@ use std::path::Path;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::clients::{Access, Change, ClientWatch, Presence, holders};
+use super::clients::ClientWatch;
 use super::clock::{Alarm, WallClock};
-use super::control::{Answer, Control, ModuleStatus, Observation, Observer, PortControl, Request};
+use super::control::{Observer, PortControl, Request};
 use super::held_file::{HeldFileError, HeldMemories};
+use super::host::{HostError, HostHeard, HostSide};
+use super::journal::Journal;
 use super::modem::{Modem, SerialDriver};
 use super::outbox::{HostReceiver, Outbox};
 use super::pace::{Pace, Paced, Progress};
-use super::pty::{Heard, HostRates, Note, Pty, PtyError};
+use super::pty::{HostRates, PtyError};
 use super::record::{RecordError, Recorder};
 use super::status::{Notice, SharedStatus};
 use crate::Nanos;
 use crate::module::Module;
 use crate::profile::{Boot, Wiring};
+
+mod arrivals;
+mod orders;
 
 /// So many rounds without waiting, then other tasks of the runtime get their turn.
 const ROUNDS_AT_A_STRETCH: u32 = 64;
@@ -61,25 +66,22 @@ pub struct PortOptions {
     pub observer: Option<Observer>,
 }
 
-/// A module at a pty.
+/// A module at a pty, and at the network while somebody is connected there.
 #[derive(Debug)]
 pub struct Port {
-    pty: Pty,
+    host: HostSide,
     paced: Paced,
     clock: WallClock,
     alarm: Alarm,
-    clients: Option<UnboundedReceiver<Access>>,
-    presence: Presence,
     receiver: HostReceiver,
     outbox: Outbox,
-    /// The kernel's queue to the client is full.
+    /// The host takes no bytes for now.
     blocked: bool,
     memories: HeldMemories,
-    recorder: Option<Recorder>,
+    journal: Journal,
     status: SharedStatus,
     notices: UnboundedSender<Notice>,
     modem: Modem,
-    observer: Option<Observer>,
     control: PortControl,
     requests: UnboundedReceiver<Request>,
     /// Rates that somebody knows better than termios.
@@ -96,39 +98,34 @@ impl Port {
         watch: Option<&ClientWatch>,
         notices: UnboundedSender<Notice>,
     ) -> Result<Port, ServeError> {
-        let pty = Pty::open()?;
-        let clients = watch.map(|watch| watch.watch(pty.path())).transpose()?;
+        let host = HostSide::open(watch).map_err(|error| match error {
+            HostError::Pty(error) => ServeError::Pty(error),
+            HostError::Watch(error) => ServeError::Wait(error),
+        })?;
         let clock = WallClock::start();
-        let mut recorder = options.recorder;
-        if let Some(recorder) = &mut recorder {
-            recorder.pins(module.now(), module.enable_high(), module.boot_high());
-        }
         let (control, requests) = PortControl::channel();
         Ok(Port {
             modem: Modem::new(options.driver, options.wiring, options.boot),
-            observer: options.observer,
             control,
             requests,
             known_rates: None,
-            status: SharedStatus::new(pty.path().to_owned(), pty.rates()),
+            status: SharedStatus::new(host.path().to_owned(), host.rates()),
             alarm: Alarm::new(clock)?,
+            journal: Journal::new(options.recorder, options.observer, &module),
             paced: Paced::new(module, options.pace),
             outbox: Outbox::new(options.latency),
             memories: options.memories,
-            presence: Presence::default(),
             receiver: HostReceiver::default(),
             blocked: false,
-            pty,
+            host,
             clock,
-            clients,
-            recorder,
             notices,
         })
     }
 
     /// What clients open.
     pub fn path(&self) -> &Path {
-        self.pty.path()
+        self.host.path()
     }
 
     /// A view of the port that stays good while it is served.
@@ -183,11 +180,11 @@ impl Port {
         let wall = self.clock.now();
         self.look_for_clients()?;
         while let Ok(request) = self.requests.try_recv() {
-            self.control_port(request)?;
+            self.serve_request(request)?;
         }
         self.hear(wall)?;
         self.move_pins(wall);
-        let audience = !self.is_alone() && !self.blocked && !self.outbox.is_crowded();
+        let audience = !self.host.is_alone() && !self.blocked && !self.outbox.is_crowded();
         let progress = self.paced.advance(wall, audience);
         // The host must not hear of anything that a kill could undo.
         let module = self.paced.module_mut();
@@ -195,27 +192,8 @@ impl Port {
         self.memories.keep_fuses(module.otp_mut())?;
         self.collect(wall)?;
         self.deliver(wall)?;
-        if let Some(recorder) = &mut self.recorder {
-            recorder.flush()?;
-        }
+        self.journal.flush()?;
         Ok(progress)
-    }
-
-    /// Takes the opens and closes that have been reported.
-    fn look_for_clients(&mut self) -> Result<(), ServeError> {
-        while let Some(access) = self.clients.as_mut().and_then(|clients| clients.try_recv().ok()) {
-            self.note_access(access)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the opens and closes that have happened, where the modem lines depend on them.
-    fn ask_for_clients(&mut self) -> Result<(), ServeError> {
-        if let Some(watch) = self.modem.watch() {
-            watch.dispatch()?;
-            self.look_for_clients()?;
-        }
-        Ok(())
     }
 
     /// Reads what the client has written, if the module should hear it now.
@@ -223,26 +201,30 @@ impl Port {
         let mut sampled = false;
         // What comes behind a change of lines that waits for the line stays where it is.
         while self.modem.due().is_none() && self.paced.hears_host(wall) {
-            let bytes = match self.pty.hear()? {
-                Heard::Nothing => {
+            let bytes = match self.host.hear()? {
+                HostHeard::Nothing => {
                     self.modem.drained(self.paced.line_free());
                     break;
                 }
-                Heard::Note(note) => {
+                HostHeard::Note(note) => {
                     self.note(note, wall)?;
                     continue;
                 }
-                Heard::Bytes(bytes) => bytes.to_vec(),
+                HostHeard::Left => {
+                    self.start_empty(wall);
+                    continue;
+                }
+                HostHeard::Bytes(bytes) => bytes,
             };
             if !sampled {
                 sampled = true;
-                if self.presence.is_absent() {
+                if self.host.is_unannounced() {
                     self.ask_for_clients()?;
                     self.move_pins(wall);
                 }
                 self.sample()?;
             }
-            self.presence.speaks();
+            self.host.speaks();
             self.take_from_host(wall, &bytes)?;
         }
         Ok(())
@@ -251,162 +233,29 @@ impl Port {
     fn take_from_host(&mut self, wall: Nanos, bytes: &[u8]) -> Result<(), ServeError> {
         self.status.change(|status| status.host_bytes += bytes.len() as u64);
         let burst = self.paced.host_wrote(wall, self.rates().send_bps, bytes);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.host(&burst);
-        }
-        if let Some(observer) = &mut self.observer {
-            let unread_bytes = self.outbox.length() + self.pty.unread_bytes()?;
-            observer.observe(Observation::Host { burst: &burst, unread_bytes });
-        }
+        let unread_bytes =
+            if self.journal.is_observed() { self.outbox.length() + self.host.unread_bytes()? } else { 0 };
+        self.journal.host(&burst, unread_bytes);
         Ok(())
+    }
+
+    /// A host has come or gone: nothing of what waits is for the next one.
+    fn start_empty(&mut self, wall: Nanos) {
+        self.outbox.discard_due(wall);
+        self.receiver = HostReceiver::default();
+        self.blocked = false;
     }
 
     /// The client's rates.
     fn rates(&self) -> HostRates {
-        self.known_rates.unwrap_or_else(|| self.modem.rates(self.pty.rates()))
-    }
-
-    /// Does what somebody asks of the module, behind all that the client has written before.
-    fn control_port(&mut self, (control, answer): Request) -> Result<(), ServeError> {
-        let wall = self.clock.now();
-        self.ask_for_clients()?;
-        self.paced.advance(wall, false);
-        self.hear(wall)?;
-        let answered = match control {
-            Control::Lines(_)
-            | Control::ChangeLines(_)
-            | Control::Enable { .. }
-            | Control::Boot { .. }
-            | Control::Power { .. }
-            | Control::Break => {
-                self.modem.ask(control, answer);
-                return Ok(());
-            }
-            Control::AskLines => Answer::Lines(self.modem.lines()),
-            Control::Rates(rates) => {
-                self.known_rates = rates;
-                self.sample()?;
-                Answer::Done
-            }
-            Control::ReplaceRate(bps) => {
-                self.modem.replace_rate(bps);
-                self.sample()?;
-                Answer::Done
-            }
-            Control::Status => Answer::Status(Box::new(ModuleStatus::of(self.paced.module()))),
-            Control::DumpFlash => Answer::Bytes(self.paced.module().flash().dump()),
-            Control::DumpFuses => Answer::Bytes(self.paced.module().otp().fuses().to_vec()),
-        };
-        // Who asked may have gone away in the meantime.
-        let _ = answer.send(answered);
-        Ok(())
-    }
-
-    /// Does what was asked of lines and pins, as far as its time has come.
-    fn move_pins(&mut self, wall: Nanos) {
-        while let Some((control, answer)) = self.modem.next(self.paced.module_time(wall)) {
-            match control {
-                Control::Lines(lines) => {
-                    let drive = self.modem.drive(lines);
-                    self.set_pins(wall, drive.enable_high, drive.boot_high);
-                }
-                Control::Enable { high } => self.set_pins(wall, Some(high), None),
-                Control::Boot { high } => self.set_pins(wall, None, Some(high)),
-                Control::Power { on } => {
-                    let at = self.paced.module_time(wall);
-                    self.paced.module_mut().set_power(at, on);
-                }
-                Control::Break => self.take_break(wall),
-                // Nothing else is queued.
-                _ => {}
-            }
-            if let Some(answer) = answer {
-                // Who asked may have gone away in the meantime.
-                let _ = answer.send(Answer::Done);
-            }
-        }
-    }
-
-    /// A low level for longer than a byte. Assumed, as in [`crate::uart::resample`]: the chip's UART takes it for one 00h.
-    fn take_break(&mut self, wall: Nanos) {
-        let burst = self.paced.host_wrote(wall, self.rates().send_bps, &[0]);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.host(&burst);
-        }
-    }
-
-    fn set_pins(&mut self, wall: Nanos, enable: Option<bool>, boot: Option<bool>) {
-        let at = self.paced.module_time(wall);
-        let module = self.paced.module_mut();
-        let before = (module.enable_high(), module.boot_high());
-        // BOOT first: the edge of EN that comes with it must find the strap in place.
-        if let Some(high) = boot {
-            module.set_boot(at, high);
-        }
-        if let Some(high) = enable {
-            module.set_enable(at, high);
-        }
-        let (at, enable_high, boot_high) = (module.now(), module.enable_high(), module.boot_high());
-        if (enable_high, boot_high) == before {
-            return;
-        }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.pins(at, enable_high, boot_high);
-        }
-        if let Some(observer) = &mut self.observer {
-            observer.observe(Observation::Pins { at, enable_high, boot_high });
-        }
+        self.known_rates.unwrap_or_else(|| self.modem.rates(self.host.rates()))
     }
 
     fn sample(&mut self) -> Result<(), PtyError> {
-        self.pty.sample()?;
+        self.host.sample()?;
         let rates = self.rates();
         self.status.change(|status| status.rates = rates);
         Ok(())
-    }
-
-    fn note(&mut self, note: Note, wall: Nanos) -> Result<(), PtyError> {
-        if note.flushed_input {
-            // The kernel has emptied its queue; what waits here had come to the port as well.
-            self.outbox.discard_due(wall);
-            self.blocked = false;
-            self.status.change(|status| status.input_flushes += 1);
-        }
-        if note.settings {
-            self.sample()?;
-        }
-        Ok(())
-    }
-
-    fn note_access(&mut self, access: Access) -> Result<(), PtyError> {
-        match self.presence.note(access) {
-            Change::None => {}
-            // A port starts empty, also for a client that comes before the last one's close was seen.
-            Change::First => {
-                self.pty.forget_client()?;
-                self.modem.opened();
-            }
-            Change::Last => {
-                self.modem.closed(self.pty.hangs_up()?);
-                self.pty.forget_client()?;
-                self.blocked = false;
-            }
-            Change::Another { opens } => {
-                self.status.change(|status| status.second_clients += 1);
-                let (pty, notices) = (self.pty.path().to_owned(), self.notices.clone());
-                tokio::task::spawn_blocking(move || {
-                    let holders = holders(&pty);
-                    // Nobody may be listening any more.
-                    let _ = notices.send(Notice::SecondClient { pty, opens, holders });
-                });
-            }
-        }
-        self.status.change(|status| status.opens = self.presence.opens());
-        Ok(())
-    }
-
-    fn is_alone(&self) -> bool {
-        self.clients.is_some() && self.presence.is_absent()
     }
 
     /// Takes what the chip has sent and done.
@@ -417,42 +266,33 @@ impl Port {
                 sampled = true;
                 self.sample()?;
             }
-            if let Some(recorder) = &mut self.recorder {
-                recorder.chip(&burst, more);
-            }
-            if let Some(observer) = &mut self.observer {
-                observer.observe(Observation::Chip { burst: &burst });
-            }
+            self.journal.chip(&burst, more);
             let bytes = self.receiver.receive(burst, self.rates().receive_bps, more);
             let lost = self.outbox.push(wall, bytes);
             if lost > 0 {
+                self.host.overrun();
                 if self.status.get().unread_bytes_lost == 0 {
-                    let _ = self.notices.send(Notice::Unread { pty: self.pty.path().to_owned() });
+                    let _ = self.notices.send(Notice::Unread { pty: self.host.path().to_owned() });
                 }
                 self.status.change(|status| status.unread_bytes_lost += lost as u64);
             }
         }
         while let Some(event) = self.paced.module_mut().next_event() {
-            if let Some(recorder) = &mut self.recorder {
-                recorder.event(&event);
-            }
-            if let Some(observer) = &mut self.observer {
-                observer.observe(Observation::Event(&event));
-            }
+            self.journal.event(&event);
         }
         Ok(())
     }
 
     /// Hands what is due to the client.
     fn deliver(&mut self, wall: Nanos) -> Result<(), ServeError> {
-        if self.is_alone() {
+        if self.host.is_alone() {
             // Nobody has the port open: what comes in is lost, as with any serial port.
             self.outbox.discard_due(wall);
             return Ok(());
         }
         self.blocked = false;
         while let Some(bytes) = self.outbox.due(wall) {
-            let written = self.pty.say(bytes)?;
+            let written = self.host.say(bytes)?;
             if written == 0 {
                 self.blocked = true;
                 break;
@@ -476,24 +316,14 @@ impl Port {
         let hears_host = self.modem.due().is_none() && self.paced.hears_host(wall);
         tokio::select! {
             biased;
-            access = next_access(&mut self.clients) => self.note_access(access)?,
-            Some(request) = self.requests.recv() => self.control_port(request)?,
-            result = self.pty.readable(), if hears_host => result?,
-            result = self.pty.writable(), if self.blocked => result?,
+            result = self.host.wait(hears_host, self.blocked) => {
+                if let Some(access) = result? {
+                    self.note_access(access)?;
+                }
+            }
+            Some(request) = self.requests.recv() => self.serve_request(request)?,
             result = self.alarm.rings(), if deadline.is_some() => result?,
         }
         Ok(())
     }
-}
-
-/// The next open or close; for ever away when nobody watches.
-async fn next_access(clients: &mut Option<UnboundedReceiver<Access>>) -> Access {
-    if let Some(receiver) = clients {
-        if let Some(access) = receiver.recv().await {
-            return access;
-        }
-        // The watch has ended: from now on somebody is taken to be there.
-        *clients = None;
-    }
-    std::future::pending().await
 }

@@ -1,5 +1,7 @@
 //! What is known of a port while it is served, and what its user should be told.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +14,9 @@ pub struct PortStatus {
     pub pty: PathBuf,
     /// How many times it is open now.
     pub opens: u32,
-    /// How often it was opened while it was open.
+    /// The client on the network, while one is connected.
+    pub network_client: Option<SocketAddr>,
+    /// How often somebody came while the port was in use.
     pub second_clients: u64,
     /// The client's rates, as last sampled.
     pub rates: HostRates,
@@ -35,6 +39,7 @@ impl SharedStatus {
         SharedStatus(Arc::new(Mutex::new(PortStatus {
             pty,
             opens: 0,
+            network_client: None,
             second_clients: 0,
             rates,
             host_bytes: 0,
@@ -66,9 +71,66 @@ pub enum Notice {
         /// The processes that have it open, as far as this user may see them.
         holders: Vec<(u32, String)>,
     },
+    /// The pty was opened while a client on the network is connected; nothing of it reaches the module.
+    Outsider {
+        /// The slave.
+        pty: PathBuf,
+        /// The processes that have it open, as far as this user may see them.
+        holders: Vec<(u32, String)>,
+    },
+    /// A client on the network was turned away.
+    Refused {
+        /// Where it came from.
+        peer: SocketAddr,
+        /// Why, as it was told.
+        why: String,
+    },
+    /// Nobody can connect over the network any more.
+    NetworkDown {
+        /// Where the port was served.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: String,
+    },
     /// A client does not read, and bytes for it were lost for the first time.
     Unread {
         /// The slave.
         pty: PathBuf,
     },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::SecondClient { pty, opens, holders } => write!(
+                f,
+                "second client on {}: it is open {opens} times; each reply goes to whoever reads first; open in {}",
+                pty.display(),
+                named(holders),
+            ),
+            Notice::Outsider { pty, holders } => write!(
+                f,
+                "{} was opened while a client is connected by RFC 2217: nothing gets from it to the module; open in {}",
+                pty.display(),
+                named(holders),
+            ),
+            Notice::Refused { peer, why } => write!(f, "RFC 2217 client {peer} was turned away: {why}"),
+            Notice::NetworkDown { address, error } => {
+                write!(f, "nobody can connect to {address} any more: {error}")
+            }
+            Notice::Unread { pty } => write!(
+                f,
+                "a client on {} does not read what the module sends; the oldest 80 kB are kept, the rest is lost",
+                pty.display(),
+            ),
+        }
+    }
+}
+
+/// Processes as people know them.
+fn named(holders: &[(u32, String)]) -> String {
+    if holders.is_empty() {
+        return "processes that have closed it since or that this user may not see".to_owned();
+    }
+    holders.iter().map(|(pid, name)| format!("{name} (pid {pid})")).collect::<Vec<_>>().join(", ")
 }

@@ -38,6 +38,8 @@ pub enum Step {
     Listen(u32),
     /// The modem lines take these levels.
     Lines(ModemLines),
+    /// The line is low for longer than a byte.
+    Break,
     /// Throw data away.
     Purge {
         /// What came from the module and was not sent to the client.
@@ -176,11 +178,9 @@ impl Session {
         }
     }
 
-    /// A break: the line is low for longer than a frame. The chip is assumed to hear one byte 00h (its UART has no
-    /// detector of breaks) and then nothing until the line has been high again.
     fn break_once(&mut self) {
         if !self.is_broken {
-            self.steps.push_back(Step::Send { baud_bps: self.baud_bps, bytes: vec![0] });
+            self.steps.push_back(Step::Break);
         }
     }
 

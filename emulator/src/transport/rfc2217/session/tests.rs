@@ -148,14 +148,14 @@ fn what_has_no_answer(#[case] asked: &[u8]) {
 }
 
 #[test]
-fn a_break_is_one_zero_and_then_silence() {
+fn a_break_comes_once_and_then_silence() {
     let mut session = session();
     let on =
         steps(&mut session, &[&command(b"\x05\x05"), b"lost".as_slice(), &command(b"\x05\x05")].concat());
-    assert_eq!(on, [send(115_200, &[0]), reply(&[command(b"\x69\x05"), command(b"\x69\x05")].concat())]);
+    assert_eq!(on, [Step::Break, reply(&[command(b"\x69\x05"), command(b"\x69\x05")].concat())]);
     let off = steps(&mut session, &[&command(b"\x05\x06"), b"heard".as_slice()].concat());
     assert_eq!(off, [reply(&command(b"\x69\x06")), send(115_200, b"heard")]);
-    assert_eq!(steps(&mut session, b"\xff\xf3"), [send(115_200, &[0])], "the break key");
+    assert_eq!(steps(&mut session, b"\xff\xf3"), [Step::Break], "the break key");
 }
 
 #[test]
