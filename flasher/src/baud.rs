@@ -80,11 +80,12 @@ pub fn burst_len(baud_bps: u32) -> usize {
     usize::try_from(BURST.0 * u64::from(baud_bps) / 10_000_000_000).unwrap_or(usize::MAX).max(2)
 }
 
-/// The largest payload that is complete within 2 s at this rate, half of what the loader allows for a frame
-/// (loader reference 5), and at most `limit_bytes`.
-pub fn payload_within_session(baud_bps: u32, limit_bytes: usize) -> usize {
+/// How many data bytes to put into one frame at this rate: `limit_bytes`, or on slow lines as many whole pages of 256
+/// bytes as travel within 2 s, half of what the loader allows for a frame (loader reference 5).
+pub fn data_within_session(baud_bps: u32, limit_bytes: usize) -> usize {
     let bytes = Nanos::from_secs(2).0 / Nanos::byte_times(1, baud_bps).0.max(1);
-    usize::try_from(bytes).unwrap_or(usize::MAX).min(limit_bytes)
+    let pages = usize::try_from(bytes / 256 * 256).unwrap_or(usize::MAX);
+    pages.max(256).min(limit_bytes)
 }
 
 #[cfg(test)]
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn slow_lines_get_smaller_frames() {
-        assert_eq!(payload_within_session(2_000_000, 9220), 9220);
-        assert_eq!(payload_within_session(9_600, 9220), 1920);
+        assert_eq!(data_within_session(2_000_000, 9216), 9216);
+        assert_eq!(data_within_session(9_600, 9216), 1792);
     }
 }

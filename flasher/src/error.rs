@@ -132,11 +132,22 @@ pub enum ErrorKind {
         /// How many.
         count: usize,
     },
-    /// `PD` in reply to a command that does not erase.
+    /// More `PD` than the command has units to erase, which for most commands is none.
     #[error(
-        "the module answered PD, which it sends only while it erases: the command id may have been damaged on the way"
+        "the module erases more than it was told to (PD came more than {allowed} times): a command was damaged on the way"
     )]
-    UnexpectedPending,
+    ExcessPending {
+        /// How many there may be.
+        allowed: u32,
+    },
+    /// Flash outside of what was to be changed is not what it was.
+    #[error(
+        "flash at {range}, which was not to be changed, does not have the SHA-256 any more that it had before"
+    )]
+    Collateral {
+        /// Where.
+        range: FlashRange,
+    },
     /// The side refused.
     #[error("the module answered {code} ({})", .code.name())]
     Refused {
@@ -216,7 +227,7 @@ impl ErrorKind {
         match self {
             ErrorKind::Baud(_) | ErrorKind::Loader(_) | ErrorKind::Plan(_) => 2,
             ErrorKind::WrongChip { .. } | ErrorKind::BootInfo(_) => 3,
-            ErrorKind::Different { .. } => 4,
+            ErrorKind::Different { .. } | ErrorKind::Collateral { .. } => 4,
             _ => 1,
         }
     }

@@ -13,7 +13,7 @@ use bl702_protocol::image::segment::SEGMENT_HEADER_LEN;
 use bl702_protocol::time::Nanos;
 use serde::Serialize;
 
-use crate::plan::FlashRange;
+use crate::plan::{FlashRange, SECTOR};
 
 /// Who is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,12 +47,14 @@ pub struct Request {
     pub(crate) range: Option<FlashRange>,
     /// What the chip may need before its answer, or between two `PD`.
     pub(crate) work: Nanos,
+    /// How many `PD` may come before the answer.
+    pub(crate) most_pending: u32,
 }
 
-/// Slowest reading and hashing of flash that is still waited for: 64 KiB a second. An assumption; single-wire SPI at
-/// the slowest clock the loader sets (18 MHz) is thirty times faster.
+/// Slowest reading and hashing of flash that is still waited for: 128 KiB a second. An assumption; single-wire SPI at
+/// the slowest clock the loader sets (18 MHz) is more than ten times faster.
 fn flash_read_time(length: u32) -> Nanos {
-    Nanos(u64::from(length) * 1_000_000_000 / 65_536)
+    Nanos(u64::from(length) * 1_000_000_000 / 131_072)
 }
 
 /// Time limit for erasing one unit: 64 KiB take 2 s at most in a data sheet of such a part (ROM reference 4).
@@ -72,6 +74,7 @@ impl Request {
             data_len: None,
             range: None,
             work: Nanos::from_millis(50),
+            most_pending: 0,
         }
     }
 
@@ -85,6 +88,7 @@ impl Request {
             data_len: None,
             range: None,
             work: PROGRAM_LIMIT,
+            most_pending: 0,
         }
     }
 
@@ -192,9 +196,11 @@ impl Request {
         let last = range.end().saturating_sub(1);
         let checked = |end: &u32| frame::checksum(8, &words(range.start(), *end)) != 0;
         let end = [last, last.saturating_sub(1)].into_iter().find(checked).unwrap_or(last);
+        // One PD a unit: one for an aligned block, or one a sector where somebody switched the block commands off.
         Request::loader(LoaderCommand::FlashErase, "erase flash", words(range.start(), end))
             .taking(ERASE_UNIT_LIMIT)
             .over(range)
+            .pending(range.len().div_ceil(SECTOR))
     }
 
     /// 3Ch: erases the whole flash.
@@ -203,6 +209,7 @@ impl Request {
         Request::loader(LoaderCommand::ChipErase, "erase the whole flash", Vec::new())
             .taking(Nanos::from_secs(3))
             .over(whole)
+            .pending(60)
     }
 
     /// 31h: writes up to 9216 bytes; see [`write_len`] for how many of a longer run to take.
@@ -227,6 +234,11 @@ impl Request {
     /// (loader reference 5), for a handshake at another rate.
     pub fn counted_error() -> Request {
         Request::loader(LoaderCommand::FlashRead, "end the session", Vec::new())
+    }
+
+    fn pending(mut self, most: u32) -> Request {
+        self.most_pending = most;
+        self
     }
 
     fn taking(mut self, work: Nanos) -> Request {
@@ -257,7 +269,7 @@ impl Request {
     /// How often to try it, if nothing speaks against it.
     pub(crate) fn attempts(&self) -> u32 {
         // A chip erase that failed has failed after most of a minute.
-        if self.side == Side::Loader && self.row.id == LoaderCommand::ChipErase.id() { 2 } else { 4 }
+        if self.side == Side::Loader && self.row.id == LoaderCommand::ChipErase.id() { 2 } else { 5 }
     }
 
     pub(crate) fn shape(&self) -> ReplyShape {

@@ -131,13 +131,14 @@ pub(crate) async fn run_steps(link: &Link, steps: &[Step]) -> Result<()> {
     Ok(())
 }
 
-/// Sends nothing until every session, of ROM or loader, is over. What comes meanwhile is dropped.
-pub(crate) async fn silence(link: &Link, reason: SilenceReason) -> Result<()> {
+/// Sends nothing until every session, of ROM or loader, is over; gives what came meanwhile.
+pub(crate) async fn silence(link: &Link, reason: SilenceReason) -> Result<Vec<u8>> {
     link.emit(Event::Silence { span_ms: SESSION_END_SILENCE.as_millis(), reason });
     let until = link.sent_at() + SESSION_END_SILENCE;
     link.sleep_until(until).await.map_err(ErrorKind::from)?;
+    let heard = link.take_input();
     link.purge();
-    Ok(())
+    Ok(heard)
 }
 
 /// Asks for boot info; once more if the first answer is damaged or is not that of a BL702, since answers carry no

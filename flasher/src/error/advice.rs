@@ -55,7 +55,12 @@ fn of_kind(kind: &ErrorKind) -> String {
             Some(row) => format!("{}: {} {AGAIN}", row.meaning, row.advice),
             None => format!("The code is not known. {AGAIN}"),
         },
-        ErrorKind::UnexpectedPending => "Something may have been erased. Do not trust what was read after this; lower --baud and check the wiring.".to_owned(),
+        ErrorKind::Collateral { .. } => {
+            "A command was damaged on the way and changed it, or the first answer was. Read that range and compare it with a backup, once the wires are shorter and --baud is lower.".to_owned()
+        }
+        ErrorKind::ExcessPending { .. } => {
+            "The line is unreliable, and flash was lost: restore it from a backup, once the wires are shorter and --baud is lower.".to_owned()
+        }
         ErrorKind::BoundReached { .. } => format!("The line or the adapter is much slower than it should be: try --timing slow. {AGAIN}"),
         ErrorKind::NoAnswer { .. }
         | ErrorKind::Short { .. }

@@ -15,6 +15,8 @@ pub enum FlashState {
     Unchanged,
     /// The whole flash was being erased.
     ChipErase,
+    /// A damaged command made the module erase what nobody wanted erased.
+    Damaged,
     /// Erasing and writing were under way.
     Changing {
         /// Ranges that hold their new content.
@@ -61,6 +63,9 @@ impl fmt::Display for FlashState {
             FlashState::Unchanged => f.write_str("unchanged by this run"),
             FlashState::ChipErase => {
                 f.write_str("a chip erase was under way: anything from untouched to erased")
+            }
+            FlashState::Damaged => {
+                f.write_str("something was erased that was not to be; nothing is known about its content")
             }
             FlashState::Changing { done, unsettled, untouched } => {
                 write!(f, "{unsettled} may be erased or written in part")?;

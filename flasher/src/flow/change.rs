@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
-use crate::error::{Error, FlashState, Rescue, Result};
+use crate::error::{Error, ErrorKind, FlashState, Rescue, Result};
 use crate::event::{Event, Phase};
 use crate::plan::{BLOCK_64K, Change, Changes, FlashRange, Pieces, SECTOR, Step, Targets};
 use crate::session::Link;
@@ -74,8 +74,13 @@ pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<Ch
     let touched: u64 = work.targets.ranges().iter().map(|range| u64::from(range.len())).sum();
     let unchanged_bytes = touched - changes.0.len() as u64 * u64::from(SECTOR);
     work.report_plan(&steps, unchanged_bytes);
+    let rest = work.hash_rest(&steps).await?;
     work.carry_out(&steps).await?;
     work.verify_and_repair().await?;
+    work.compare_rest(rest).await?;
+    if !steps.is_empty() {
+        work.loader.link().set_flash_state(FlashState::Verified);
+    }
     let pieces = pieces
         .iter()
         .map(|piece| PieceReport { range: piece.range(), sha256: hex(&Sha256::digest(piece.bytes())) })
@@ -100,6 +105,7 @@ fn announce(loader: &RamLoader, targets: &Targets) {
         budget.erase(&part);
     }
     budget.program(bytes * 2);
+    budget.hash(u64::from(loader.flash().size_bytes) * 2);
     loader.announce_work(&budget);
 }
 
@@ -164,6 +170,29 @@ impl Work<'_> {
         });
     }
 
+    /// Hashes of everything that is not to be changed, if anything is. A command that is damaged on the way in just the
+    /// right place changes other flash than was meant, and nothing in its answer tells.
+    async fn hash_rest(&mut self, steps: &[Step]) -> Result<Vec<(FlashRange, [u8; 32])>> {
+        let mut hashes = Vec::new();
+        if !steps.is_empty() {
+            for range in self.loader.whole_flash().without(&self.targets.ranges()) {
+                hashes.push((range, self.loader.sha256(range).await?));
+            }
+        }
+        Ok(hashes)
+    }
+
+    async fn compare_rest(&mut self, hashes: Vec<(FlashRange, [u8; 32])>) -> Result<()> {
+        for (range, before) in hashes {
+            // Asked again, because the answer may be what was damaged.
+            if self.loader.sha256(range).await? != before && self.loader.sha256(range).await? != before {
+                self.loader.link().set_flash_state(FlashState::Damaged);
+                return Err(Error::new(ErrorKind::Collateral { range }));
+            }
+        }
+        Ok(())
+    }
+
     async fn carry_out(&mut self, steps: &[Step]) -> Result<()> {
         let link = self.loader.link().clone();
         let mut progress = StepProgress::of(steps);
@@ -214,9 +243,6 @@ impl Work<'_> {
         let mut repairs = 0;
         loop {
             let Some((range, sectors)) = self.first_bad_range().await? else {
-                if self.programmed_bytes + self.erased_bytes > 0 {
-                    link.set_flash_state(FlashState::Verified);
-                }
                 return Ok(());
             };
             if repairs == REPAIRS {

@@ -33,7 +33,13 @@ pub(super) async fn conclude<T>(
 }
 
 fn in_step(kind: &ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Plan(_) | ErrorKind::Different { .. } | ErrorKind::ReadMismatch { .. })
+    matches!(
+        kind,
+        ErrorKind::Plan(_)
+            | ErrorKind::Different { .. }
+            | ErrorKind::Collateral { .. }
+            | ErrorKind::ReadMismatch { .. }
+    )
 }
 
 /// What happens here does not change what was achieved, so trouble is a warning.

@@ -5,7 +5,7 @@ use bl702_protocol::time::Nanos;
 
 use super::erase::{BLOCK_32K, BLOCK_64K};
 use super::range::FlashRange;
-use crate::baud::payload_within_session;
+use crate::baud::data_within_session;
 use crate::timing::Timing;
 
 /// Sums up what a piece of work may take on a slow chip over a slow adapter, without anything going wrong.
@@ -30,12 +30,12 @@ impl Budget {
     /// Reading so many bytes.
     pub fn read(&mut self, bytes: u64) {
         self.transfer(bytes, LOADER_MAX_READ as u64);
-        self.total += at_rate(bytes, 65_536);
+        self.total += at_rate(bytes, 131_072);
     }
 
     /// Writing so many bytes: transfer, and programming at 5 ms a page.
     pub fn program(&mut self, bytes: u64) {
-        self.transfer(bytes, payload_within_session(self.baud_bps, LOADER_MAX_WRITE) as u64);
+        self.transfer(bytes, data_within_session(self.baud_bps, LOADER_MAX_WRITE) as u64);
         self.total += at_rate(bytes, 256 * 200);
     }
 
@@ -56,7 +56,7 @@ impl Budget {
 
     /// Hashing so many bytes in one command.
     pub fn hash(&mut self, bytes: u64) {
-        self.total += self.per_exchange + at_rate(bytes, 65_536);
+        self.total += self.per_exchange + at_rate(bytes, 131_072);
     }
 
     /// What was added up.

@@ -105,6 +105,19 @@ impl FlashRange {
         (range.start < range.end).then_some(range)
     }
 
+    /// What is left of it without these ranges, which are in order and do not overlap.
+    pub fn without(&self, holes: &[FlashRange]) -> Vec<FlashRange> {
+        let mut left = Vec::new();
+        let mut start = self.start;
+        for hole in holes.iter().filter_map(|hole| self.intersection(hole)) {
+            left.extend(FlashRange::new(start, hole.start));
+            start = hole.end;
+        }
+        left.extend(FlashRange::new(start, self.end));
+        left.retain(|range| !range.is_empty());
+        left
+    }
+
     /// Refuses a range that leaves a flash of this size.
     ///
     /// # Errors
@@ -179,6 +192,19 @@ mod tests {
             .map(|p| p.to_string())
             .collect();
         assert_eq!(parts, ["0xf000..0x10000", "0x10000..0x20000", "0x20000..0x21000"]);
+    }
+
+    #[rstest]
+    #[case(&[], &["0x1000..0x5000"])]
+    #[case(&["0x2000..0x3000"], &["0x1000..0x2000", "0x3000..0x5000"])]
+    #[case(&["0..0x2000", "0x4000..0x8000"], &["0x2000..0x4000"])]
+    #[case(&["0x1000..0x2000", "0x2000..0x5000"], &[])]
+    #[case(&["0x6000..0x7000"], &["0x1000..0x5000"])]
+    fn ranges_without_holes(#[case] holes: &[&str], #[case] left: &[&str]) {
+        let holes: Vec<FlashRange> = holes.iter().map(|text| text.parse().unwrap()).collect();
+        let range: FlashRange = "0x1000..0x5000".parse().unwrap();
+        let texts: Vec<String> = range.without(&holes).iter().map(ToString::to_string).collect();
+        assert_eq!(texts, left);
     }
 
     #[test]

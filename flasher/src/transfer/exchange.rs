@@ -1,16 +1,13 @@
 //! One request, one answer, strictly.
 
 use bl702_protocol::code::Code;
-use bl702_protocol::frame::{Reply, ReplyDecoder};
+use bl702_protocol::frame::{FAIL, OK, PENDING, Reply, ReplyDecoder};
 use bl702_protocol::time::Nanos;
 
 use crate::error::ErrorKind;
 use crate::request::Request;
 use crate::session::{Link, LinkError};
 use crate::timing::Timing;
-
-/// `PD`s that are waited through: one a second in a chip erase that gives up after 49.5 s, one a unit in an erase.
-const MAX_PENDING: u32 = 64;
 
 /// A write that failed after it was acknowledged (loader reference 4, 31h).
 const LATE_WRITE_FAILURE: Code = Code(0x0006);
@@ -24,7 +21,7 @@ pub(crate) enum Trouble {
     Garbled { reason: String },
     WrongLength { expected: usize, got: usize },
     Surplus { count: usize },
-    UnexpectedPending,
+    ExcessPending { allowed: u32 },
     Refused { code: Code },
 }
 
@@ -46,7 +43,7 @@ impl From<Trouble> for ErrorKind {
             Trouble::Garbled { reason } => ErrorKind::Garbled { reason },
             Trouble::WrongLength { expected, got } => ErrorKind::WrongLength { expected, got },
             Trouble::Surplus { count } => ErrorKind::Surplus { count },
-            Trouble::UnexpectedPending => ErrorKind::UnexpectedPending,
+            Trouble::ExcessPending { allowed } => ErrorKind::ExcessPending { allowed },
             Trouble::Refused { code } => ErrorKind::Refused { code },
         }
     }
@@ -127,8 +124,8 @@ impl Wire {
             };
             match reply {
                 None => {}
-                Some(Reply::Pending) if pending == MAX_PENDING => {
-                    return Err(Trouble::Garbled { reason: format!("more than {MAX_PENDING} times PD") });
+                Some(Reply::Pending) if pending == request.most_pending => {
+                    return Err(Trouble::ExcessPending { allowed: request.most_pending });
                 }
                 Some(Reply::Pending) => {
                     pending += 1;
@@ -151,9 +148,36 @@ impl Wire {
         if got == b"P" {
             let deadline = self.link.now() + self.timing.quiet;
             if self.link.read_some(1, deadline).await.is_ok_and(|next| next == b"D") {
-                return Trouble::UnexpectedPending;
+                return Trouble::ExcessPending { allowed: 0 };
             }
         }
-        if got == b"PD" { Trouble::UnexpectedPending } else { Trouble::Garbled { reason } }
+        Trouble::Garbled { reason }
+    }
+}
+
+/// How many `PD` there are in bytes that hold nothing but `PD`s and, behind them, at most one other answer.
+pub(super) fn pending_in(bytes: &[u8]) -> u32 {
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let count = pairs.iter().take_while(|pair| **pair == PENDING).count();
+    let rest = &bytes[count * PENDING.len()..];
+    let is_answer = rest.is_empty() || rest == OK || (rest.len() == 4 && rest.starts_with(&FAIL));
+    if is_answer { count as u32 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(b"", 0)]
+    #[case(b"PD", 1)]
+    #[case(b"PDPDPDOK", 3)]
+    #[case(b"PDFL\x03\x00", 1)]
+    #[case(b"OK", 0)]
+    #[case(b"PDxx", 0)]
+    #[case(b"xPD", 0)]
+    fn pendings_are_told_from_data(#[case] bytes: &[u8], #[case] count: u32) {
+        assert_eq!(pending_in(bytes), count);
     }
 }

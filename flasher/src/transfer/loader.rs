@@ -6,9 +6,9 @@ use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::code::Code;
 use bl702_protocol::jedec::{JedecId, LOADER_FLAG_IDENTIFIED};
 
-use super::exchange::{Trouble, Wire};
+use super::exchange::{Trouble, Wire, pending_in};
 use crate::connect::ConnectOptions;
-use crate::error::{During, Error, ErrorKind, Result};
+use crate::error::{During, Error, ErrorKind, FlashState, Result};
 use crate::event::{Event, SilenceReason};
 use crate::plan::{Budget, FlashRange, MAX_FLASH_BYTES, SECTOR};
 use crate::request::{Request, Side};
@@ -23,6 +23,8 @@ pub(crate) const MAX_RESYNCS: u32 = 5;
 pub(crate) const MAX_RECONNECTS: u32 = 1;
 /// Counted errors that end a session of the loader (loader reference 5).
 const SESSION_ERRORS: u32 = 3;
+/// How often the JEDEC id is asked for again while answers differ.
+const JEDEC_REPEATS: u32 = 3;
 /// A frame arrived with a wrong checksum: it had no effect and does not count.
 const CHECKSUM_ERROR: Code = Code(0x0103);
 
@@ -94,7 +96,16 @@ impl RamLoader {
 
     /// Asks for the JEDEC id and settles the size (ROM reference 4).
     pub(crate) async fn identify_flash(&mut self) -> Result<()> {
-        let (jedec, identified) = self.jedec().await?;
+        // Answers carry no checksum, and everything depends on this one: two in a row have to agree.
+        let mut id = self.jedec().await?;
+        for _ in 0..JEDEC_REPEATS {
+            let again = self.jedec().await?;
+            if again == id {
+                break;
+            }
+            id = again;
+        }
+        let (jedec, identified) = id;
         let known_size = jedec.part().map(|part| part.size_bytes).or_else(|| jedec.size_bytes());
         let usable = |size: &u32| *size >= SECTOR && *size <= MAX_FLASH_BYTES;
         let size_bytes = match self.options.flash_size {
@@ -163,6 +174,9 @@ impl RamLoader {
             };
             self.note_late_failures();
             let during = self.during(request, attempt);
+            if let Trouble::ExcessPending { .. } = trouble {
+                self.link().set_flash_state(FlashState::Damaged);
+            }
             if attempt == request.attempts() || is_final(&trouble) {
                 return Err(Error::during(trouble.into(), during));
             }
@@ -201,29 +215,41 @@ impl RamLoader {
     /// Makes the loader ready for the request to be sent again.
     ///
     /// After any answer the loader has taken the whole frame and waits for the next. After none its buffer may hold
-    /// part of a frame, and the only way out is silence (loader reference 5).
+    /// part of a frame, and the only way out is silence (loader reference 5). A frame that lost a byte at its head is
+    /// taken for other frames, whose checksums are wrong: so wrong checksums twice in a row are out of step, too, and
+    /// before the first repeat the rest of the frame has to be out of the way.
     pub(super) async fn get_over(&mut self, request: &Request, trouble: Trouble, attempt: u32) -> Result<()> {
         match trouble {
             Trouble::Halted => Err(Error::new(ErrorKind::Interrupted)),
-            Trouble::Refused { code: CHECKSUM_ERROR } => Ok(()),
-            Trouble::Refused { .. } if request.errors_count() => {
-                self.session_errors += 1;
-                if self.session_errors < SESSION_ERRORS {
-                    return Ok(());
+            Trouble::Refused { code } if code != CHECKSUM_ERROR => {
+                if request.errors_count() {
+                    self.session_errors += 1;
                 }
-                self.new_session().await
-            }
-            Trouble::Refused { .. } => Ok(()),
-            // The third counted error of this session was told late, behind a write.
-            Trouble::NoAnswer { .. } if self.session_errors >= SESSION_ERRORS => self.new_session().await,
-            Trouble::NoAnswer { .. } => self.resync().await,
-            _ if attempt > 1 => self.resync().await,
-            _ => {
-                let quiet = self.wire.timing.quiet;
-                self.link().drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?;
+                // `ask` begins a new session if this was the third.
                 Ok(())
             }
+            // The third counted error of this session was told late, behind a write.
+            Trouble::NoAnswer { .. } if self.session_errors >= SESSION_ERRORS => Ok(()),
+            Trouble::NoAnswer { .. } => self.resync(request).await,
+            _ if attempt > 1 => self.resync(request).await,
+            _ => {
+                let link = self.link().clone();
+                let quiet = self.wire.timing.quiet;
+                link.sleep_until(link.sent_at()).await.map_err(ErrorKind::from)?;
+                let rest = link.drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?;
+                self.check_pending(request, &rest)
+            }
         }
+    }
+
+    /// Bytes that nobody waited for may tell of an erase that nobody wanted.
+    fn check_pending(&self, request: &Request, heard: &[u8]) -> Result<()> {
+        let allowed = request.most_pending;
+        if pending_in(heard) <= allowed {
+            return Ok(());
+        }
+        self.link().set_flash_state(FlashState::Damaged);
+        Err(Error::during(ErrorKind::ExcessPending { allowed }, self.during(request, 1)))
     }
 
     /// Each write that failed late was counted by the loader, too.
@@ -245,7 +271,7 @@ impl RamLoader {
             self.begin_session();
             return Ok(());
         }
-        self.resync().await
+        self.resync(&Request::jedec_id()).await
     }
 
     fn begin_session(&mut self) {
@@ -255,7 +281,7 @@ impl RamLoader {
 
     /// Silence until every session is over, then a handshake. If the module has restarted meanwhile, the loader is
     /// uploaded again.
-    async fn resync(&mut self) -> Result<()> {
+    async fn resync(&mut self, after: &Request) -> Result<()> {
         self.resyncs += 1;
         if self.resyncs > MAX_RESYNCS {
             let last = "the module fell silent again and again".to_owned();
@@ -263,7 +289,8 @@ impl RamLoader {
         }
         let link = self.link().clone();
         link.emit(Event::Resync { left: MAX_RESYNCS - self.resyncs });
-        crate::connect::silence(&link, SilenceReason::LostStep).await?;
+        let heard = crate::connect::silence(&link, SilenceReason::LostStep).await?;
+        self.check_pending(after, &heard)?;
         self.begin_session();
         let options = Arc::clone(&self.options);
         let answered = match options.loader_handshake(&link).await {
@@ -301,5 +328,5 @@ impl RamLoader {
 
 /// Trouble that asking again can only make worse.
 fn is_final(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Halted | Trouble::UnexpectedPending)
+    matches!(trouble, Trouble::Halted | Trouble::ExcessPending { .. })
 }

@@ -5,7 +5,7 @@ use bl702_protocol::frame::LOADER_MAX_WRITE;
 
 use super::exchange::Trouble;
 use super::loader::RamLoader;
-use crate::baud::payload_within_session;
+use crate::baud::data_within_session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::plan::FlashRange;
@@ -29,7 +29,7 @@ impl RamLoader {
         bytes: &[u8],
         mut progress: impl FnMut(&Self, u64),
     ) -> Result<()> {
-        let limit = payload_within_session(self.link().baud_bps(), LOADER_MAX_WRITE);
+        let limit = data_within_session(self.link().baud_bps(), LOADER_MAX_WRITE);
         let mut chunks = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
