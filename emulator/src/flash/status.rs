@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// Which status registers a part has, by which commands they are reached, and what protects what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StatusLayout {
     /// Macronix / KH: 05h reads the status register (BP0-3 in bits 2 to 5, QE bit 6, SRWD bit 7), 15h the configuration
     /// register (TB bit 3, once set for ever); 01h writes one or both. Assumed for the KH parts from the MX25V/MX25R series.

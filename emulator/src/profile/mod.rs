@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use efuse::RawEfuse;
 pub use error::ProfileError;
 
-use crate::flash::{Flash, FlashPart, FlashSpeed, FlashTimes};
+use crate::flash::{Flash, FlashPart, FlashSpeed, FlashTimes, StatusLayout};
 use crate::otp::{EFUSE_BYTES, Otp};
 
 /// The profiles that are built in: name and text.
@@ -155,6 +155,8 @@ struct RawFlash {
     speed: FlashSpeed,
     #[serde(default)]
     times: FlashTimeOverrides,
+    /// Other status registers than the part's own.
+    status: Option<StatusLayout>,
 }
 
 impl Profile {
@@ -183,10 +185,13 @@ impl Profile {
         if raw.chip != "bl702" {
             return Err(ProfileError::Chip { chip: raw.chip });
         }
-        let flash_part = *FlashPart::by_name(&raw.flash.part).ok_or_else(|| ProfileError::FlashPart {
+        let mut flash_part = *FlashPart::by_name(&raw.flash.part).ok_or_else(|| ProfileError::FlashPart {
             part: raw.flash.part.clone(),
             known: join(crate::flash::PARTS.iter().map(|part| part.name)),
         })?;
+        if let Some(status) = raw.flash.status {
+            flash_part.status = status;
+        }
         in_range(
             "rom_time_scale",
             raw.rom_time_scale,
