@@ -220,3 +220,6 @@ fn is_booting(module: &Module) -> bool {
 fn in_handshake(module: &Module) -> bool {
     matches!(module.running(), Running::Rom(RomState::Handshake) | Running::Loader(LoaderState::Handshake))
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,21 +41,26 @@ fn play(row: &Vector, pace: &str, dir: &Path) {
     let baud_bps = row.baud_bps.unwrap_or(BAUD_BPS);
     let client = emulator.open(baud_bps);
     client.shake_hands(baud_bps);
+    let mut baud_bps = baud_bps;
     for step in row.setup.iter().chain([&row.request]) {
-        perform(&client, step, baud_bps, pace, &row.name);
+        baud_bps = perform(&client, step, baud_bps, pace, &row.name);
     }
 }
 
-fn perform(client: &Client, step: &Step, baud_bps: u32, pace: &str, name: &str) {
+/// Does a step at this rate; gives the rate for the next one.
+fn perform(client: &Client, step: &Step, baud_bps: u32, pace: &str, name: &str) -> u32 {
     let burst = vec![0x55; baud_bps as usize * 3 / 10_000];
     let request = match &step.action {
         Action::Send(request) => request,
         Action::Handshake if step.response.as_ref().is_some_and(|answer| !answer.is_empty()) => {
-            return client.shake_hands(baud_bps);
+            client.shake_hands(baud_bps);
+            return baud_bps;
         }
         // In vain, says the row.
         _ => &burst,
     };
+    let answer_bps = changed_rate(request, baud_bps).unwrap_or(baud_bps);
+    client.set_rates(baud_bps, answer_bps);
     match &step.response {
         Some(expected) if !expected.is_empty() => {
             assert_eq!(client.ask(request, expected.len()), *expected, "{name}");
@@ -66,6 +71,16 @@ fn perform(client: &Client, step: &Step, baud_bps: u32, pace: &str, name: &str) 
             assert!(client.is_quiet(on_the_line_ms + SILENCE_MS), "{name}");
         }
     }
+    client.set_rates(answer_bps, answer_bps);
+    answer_bps
+}
+
+/// The ROM's command 20h names an old and a new rate, and is answered at the new one.
+fn changed_rate(request: &[u8], baud_bps: u32) -> Option<u32> {
+    let word = |at: usize| Some(u64::from(u32::from_le_bytes(request.get(at..at + 4)?.try_into().ok()?)));
+    let (old_bps, new_bps) = (word(4)?, word(8)?);
+    (request.len() == 12 && request.starts_with(&[0x20, 0, 8, 0]))
+        .then(|| (u64::from(baud_bps) * new_bps / old_bps) as u32)
 }
 
 fn play_all(rows: impl Iterator<Item = Vector>, pace: &str) -> usize {
