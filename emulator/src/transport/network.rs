@@ -20,10 +20,10 @@ const PIECE_BYTES: usize = 1024;
 /// What a client sends to the port.
 #[derive(Debug)]
 pub(super) enum FromNetwork {
-    /// Bytes, and the rate at which they go over the line.
-    Bytes { baud_bps: u32, bytes: Vec<u8> },
-    /// The rate at which the client listens from now on.
-    Listen { baud_bps: u32 },
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// The rate from now on in both directions, in bits a second.
+    Rate(u32),
 }
 
 /// The client's end. The connection is over when it is dropped.
@@ -49,7 +49,7 @@ pub(super) struct PortEnd {
 /// What the port hears from the network.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NetworkHeard {
-    /// Bytes at the rate that [`PortEnd::rates`] now gives.
+    /// Bytes, sent at the rate that [`PortEnd::rates`] now gives.
     Bytes(Vec<u8>),
     /// Nothing for now.
     Nothing,
@@ -62,9 +62,13 @@ pub(super) fn connection(baud_bps: u32) -> (ClientEnd, PortEnd) {
     let (to_port, from_client) = channel(PIECES_TO_PORT);
     let (to_client, from_port) = channel(PIECES_TO_NETWORK);
     let overrun = Arc::new(AtomicBool::new(false));
-    let rates = HostRates { send_bps: baud_bps, receive_bps: baud_bps };
+    let rates = both(baud_bps);
     let port_end = PortEnd { from_client, next: None, to_client, overrun: Arc::clone(&overrun), rates };
     (ClientEnd { to_port, from_port, overrun }, port_end)
+}
+
+fn both(bps: u32) -> HostRates {
+    HostRates { send_bps: bps, receive_bps: bps }
 }
 
 impl PortEnd {
@@ -80,11 +84,8 @@ impl PortEnd {
                 None => self.from_client.try_recv(),
             };
             match next {
-                Ok(FromNetwork::Bytes { baud_bps, bytes }) => {
-                    self.rates.send_bps = baud_bps;
-                    return NetworkHeard::Bytes(bytes);
-                }
-                Ok(FromNetwork::Listen { baud_bps }) => self.rates.receive_bps = baud_bps,
+                Ok(FromNetwork::Bytes(bytes)) => return NetworkHeard::Bytes(bytes),
+                Ok(FromNetwork::Rate(bps)) => self.rates = both(bps),
                 Err(TryRecvError::Empty) => return NetworkHeard::Nothing,
                 Err(TryRecvError::Disconnected) => return NetworkHeard::Gone,
             }
@@ -139,23 +140,27 @@ impl PortEnd {
 mod tests {
     use super::*;
 
+    fn bytes(bytes: &[u8]) -> FromNetwork {
+        FromNetwork::Bytes(bytes.to_vec())
+    }
+
     #[test]
-    fn rates_go_with_the_bytes() {
+    fn a_rate_is_in_force_from_the_bytes_behind_it() {
         let (client, mut port) = connection(115_200);
-        client.to_port.try_send(FromNetwork::Bytes { baud_bps: 115_200, bytes: b"slow".to_vec() }).unwrap();
-        client.to_port.try_send(FromNetwork::Listen { baud_bps: 2_000_000 }).unwrap();
-        client.to_port.try_send(FromNetwork::Bytes { baud_bps: 2_000_000, bytes: b"fast".to_vec() }).unwrap();
+        for piece in [bytes(b"slow"), FromNetwork::Rate(2_000_000), bytes(b"fast")] {
+            client.to_port.try_send(piece).unwrap();
+        }
         assert_eq!(port.hear(), NetworkHeard::Bytes(b"slow".to_vec()));
-        assert_eq!(port.rates(), HostRates { send_bps: 115_200, receive_bps: 115_200 });
+        assert_eq!(port.rates(), both(115_200));
         assert_eq!(port.hear(), NetworkHeard::Bytes(b"fast".to_vec()));
-        assert_eq!(port.rates(), HostRates { send_bps: 2_000_000, receive_bps: 2_000_000 });
+        assert_eq!(port.rates(), both(2_000_000));
         assert_eq!(port.hear(), NetworkHeard::Nothing);
     }
 
     #[test]
     fn what_a_client_sent_before_it_went_is_heard() {
         let (client, mut port) = connection(115_200);
-        client.to_port.try_send(FromNetwork::Bytes { baud_bps: 115_200, bytes: b"last".to_vec() }).unwrap();
+        client.to_port.try_send(bytes(b"last")).unwrap();
         drop(client);
         assert!(!port.is_over());
         assert_eq!(port.hear(), NetworkHeard::Bytes(b"last".to_vec()));
@@ -167,11 +172,12 @@ mod tests {
     #[test]
     fn discarded_bytes_leave_the_rate() {
         let (client, mut port) = connection(115_200);
-        client.to_port.try_send(FromNetwork::Bytes { baud_bps: 115_200, bytes: b"lost".to_vec() }).unwrap();
-        client.to_port.try_send(FromNetwork::Listen { baud_bps: 500_000 }).unwrap();
+        for piece in [bytes(b"lost"), FromNetwork::Rate(500_000), bytes(b"lost, too")] {
+            client.to_port.try_send(piece).unwrap();
+        }
         port.discard();
         assert_eq!(port.hear(), NetworkHeard::Nothing);
-        assert_eq!(port.rates().receive_bps, 500_000);
+        assert_eq!(port.rates(), both(500_000));
     }
 
     #[test]
@@ -196,7 +202,7 @@ mod tests {
             () = port.ready(true, false) => panic!("nothing was sent"),
             () = std::future::ready(()) => {}
         }
-        client.to_port.send(FromNetwork::Bytes { baud_bps: 115_200, bytes: b"x".to_vec() }).await.unwrap();
+        client.to_port.send(bytes(b"x")).await.unwrap();
         port.ready(true, false).await;
         port.ready(true, false).await;
         assert_eq!(port.hear(), NetworkHeard::Bytes(b"x".to_vec()));

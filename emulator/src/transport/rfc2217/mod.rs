@@ -7,9 +7,12 @@
 //! | [`com_port`] | codes and values of RFC 2217 (pure) |
 //! | [`framing`] | what other frames than 8N1 do to bytes (pure) |
 //! | [`session`] | one client's connection (sans-IO) |
+//! | [`server`] | the listening socket |
 
 pub mod com_port;
+mod connection;
 pub mod framing;
 pub mod options;
+pub mod server;
 pub mod session;
 pub mod telnet;

@@ -152,7 +152,7 @@ mod tests {
     }
 
     proptest! {
-        // Two such ends never talk for ever: an answer to an answer has no answer.
+        // Two such ends do not talk for ever: asked, offered, refused, confirmed.
         #[test]
         fn no_loops(verb in 0_usize..4, option in any::<u8>(), history in proptest::collection::vec((0_usize..4, any::<u8>()), 0..40)) {
             const VERBS: [Verb; 4] = [Verb::Will, Verb::Wont, Verb::Do, Verb::Dont];
@@ -168,7 +168,7 @@ mod tests {
                 let Some(verb) = VERBS.into_iter().find(|verb| answer.get(1) == Some(&verb.code())) else { break };
                 said = (verb, answer[2]);
                 turns += 1;
-                prop_assert!(turns < 3);
+                prop_assert!(turns <= 3);
             }
         }
     }

@@ -27,15 +27,10 @@ const MODEM_STATE: u8 = 0;
 pub enum Step {
     /// Send this to the client.
     Reply(Vec<u8>),
-    /// Give these bytes to the module, as an 8N1 receiver at that rate hears them.
-    Send {
-        /// The rate in bits a second.
-        baud_bps: u32,
-        /// The bytes.
-        bytes: Vec<u8>,
-    },
-    /// From now on the client listens at this rate, in bits a second.
-    Listen(u32),
+    /// Give these bytes to the module: what an 8N1 receiver hears.
+    Send(Vec<u8>),
+    /// The rate of both directions from now on, in bits a second.
+    Rate(u32),
     /// The modem lines take these levels.
     Lines(ModemLines),
     /// The line is low for longer than a byte.
@@ -130,12 +125,14 @@ impl Session {
         out
     }
 
-    /// Bytes for the client were lost because it did not read.
-    pub fn overrun(&mut self) {
+    /// Bytes for the client were lost because it did not read. Gives what is to be sent of it, if anything.
+    pub fn overrun(&mut self) -> Vec<u8> {
+        let mut told = Vec::new();
         self.line_state |= LINE_STATE_OVERRUN;
         if self.introduced && self.line_state & self.line_state_mask != 0 {
-            self.tell_line_state(self.line_state_mask);
+            self.encode_line_state(self.line_state_mask, &mut told);
         }
+        told
     }
 
     /// The modem lines as the client has set them.
@@ -165,16 +162,16 @@ impl Session {
         }
     }
 
-    fn tell_line_state(&mut self, mask: u8) {
+    /// Errors are told once.
+    fn encode_line_state(&mut self, mask: u8, out: &mut Vec<u8>) {
         let state = std::mem::take(&mut self.line_state);
-        self.answer(Code::NotifyLineState, &[state & mask]);
+        com_port::encode(Code::NotifyLineState, &[state & mask], out);
     }
 
     fn send(&mut self, data: &[u8]) {
         // A line that is held low carries nothing.
         if !self.is_broken {
-            let bytes = reframe(data, self.framing, EIGHT_N_ONE);
-            self.steps.push_back(Step::Send { baud_bps: self.baud_bps, bytes });
+            self.steps.push_back(Step::Send(reframe(data, self.framing, EIGHT_N_ONE)));
         }
     }
 
@@ -198,7 +195,11 @@ impl Session {
                 self.answer(code, &[com_port::framing_value(self.framing, code)]);
             }
             (Code::Control, Some(value)) => self.control(value),
-            (Code::NotifyLineState, _) => self.tell_line_state(0xff),
+            (Code::NotifyLineState, _) => {
+                let mut told = Vec::new();
+                self.encode_line_state(0xff, &mut told);
+                self.reply(&told);
+            }
             (Code::NotifyModemState, _) => self.answer(Code::NotifyModemState, &[MODEM_STATE]),
             (Code::Suspend, _) => self.steps.push_back(Step::Hold(true)),
             (Code::Resume, _) => self.steps.push_back(Step::Hold(false)),
@@ -225,7 +226,7 @@ impl Session {
         let baud_bps = u32::from_be_bytes(value);
         if BAUD_RANGE_BPS.contains(&baud_bps) {
             self.baud_bps = baud_bps;
-            self.steps.push_back(Step::Listen(baud_bps));
+            self.steps.push_back(Step::Rate(baud_bps));
         }
         self.answer(Code::BaudRate, &self.baud_bps.to_be_bytes());
     }
