@@ -1,1 +1,33 @@
-//! The harness.
+//! The scenarios of `features/*.feature` and what they need: a world, steps, targets, a runner.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`catalogue`] | reads the feature files: one entry per scenario or row of an outline, with a stable id |
+//! | [`runner`] | runs one scenario, and makes each a trial of libtest-mimic |
+//! | [`world`] | what the steps of one scenario share |
+//! | [`target`] | the module under test: emulated in this process, or in a process of its own behind a pty |
+//! | [`host`] | a host that sends bytes, below the flasher |
+//! | [`words`] | numbers, rates, bytes and answers as they stand in the scenarios |
+//! | [`vectors`] | bytes of the reference vectors, by name |
+//! | [`images`] | what a flash may hold |
+//! | [`programs`] | the two programs as child processes, every wait bounded |
+//!
+//! Scenarios on the emulated target run in virtual time: both ends in one thread, no clock, nobody sleeps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support code: a failure is a failed test"
+)]
+#![deny(unsafe_code)]
+
+pub mod catalogue;
+pub mod host;
+pub mod images;
+pub mod programs;
+pub mod runner;
+mod steps;
+pub mod target;
+pub mod vectors;
+pub mod words;
+pub mod world;

@@ -1,0 +1,40 @@
+//! What a flash may hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file of `fixtures/images`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/images").join(name)
+}
+
+/// The RAM loader image that only an emulated module runs.
+pub fn made_up_loader() -> PathBuf {
+    fixture("made-up-ram-loader.bin")
+}
+
+/// The made-up flash in the stock layout, its first 20 KiB.
+///
+/// # Panics
+/// If the fixture cannot be read.
+pub fn stock() -> Vec<u8> {
+    let file = fixture("made-up-stock-flash.bin");
+    fs::read(&file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()))
+}
+
+/// The pattern of the reference vectors: byte i is (7 i + 13 (i >> 8)) & FFh (`fixtures/vectors/README.md`).
+pub fn pattern(len: usize) -> Vec<u8> {
+    (0..len as u64).map(|i| (7 * i + 13 * (i >> 8)) as u8).collect()
+}
+
+/// Bytes that are unlike the pattern and unlike erased flash everywhere, different for each `seed`.
+pub fn other(len: usize, seed: u32) -> Vec<u8> {
+    (0..len as u32).map(|i| ((i.wrapping_mul(31).wrapping_add(seed * 17) ^ (i >> 7)) % 251) as u8).collect()
+}
+
+/// `contents`, and FFh behind it up to `len`.
+pub fn padded(contents: &[u8], len: usize) -> Vec<u8> {
+    let mut flash = vec![0xff; len];
+    flash[..contents.len()].copy_from_slice(contents);
+    flash
+}

@@ -1,0 +1,252 @@
+//! `bl702-emu` and `bl702-flash` as child processes. Every wait has an end, and nobody sleeps.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+/// A program that has not ended or spoken by then hangs. Generous: the machine may be busy with other tests.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// The emulator's program.
+pub fn emulator() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| program("bl702-emu", "bl702-emulator"))
+}
+
+/// The flasher's program.
+pub fn flasher() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| program("bl702-flash", "bl702-flasher"))
+}
+
+/// A program of another package of the workspace, as new as its sources: cargo builds it for tests of its own package only.
+fn program(name: &str, package: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("no path of the test program");
+    // target/PROFILE/deps/TEST
+    let folder = test.parent().and_then(Path::parent).expect("the test program lies in target/PROFILE/deps");
+    let file = folder.join(name);
+    if !is_fresh(&file) {
+        let target = folder.parent().expect("target/PROFILE");
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", package, "--bin", name, "--profile", profile])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cannot run cargo");
+        assert!(built.success() && file.exists(), "cargo could not build {name}");
+    }
+    file
+}
+
+/// Whether a program is newer than every source that its dependency file names.
+fn is_fresh(file: &Path) -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|found| found.modified());
+    let (Ok(built), Ok(list)) = (changed(file), fs::read_to_string(file.with_extension("d"))) else {
+        return false;
+    };
+    let sources = list.split_once(": ").map_or("", |(_, sources)| sources);
+    sources.split_whitespace().all(|source| changed(Path::new(source)).is_ok_and(|at| at <= built))
+}
+
+/// What a program left behind.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Its exit status; `None` if a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+}
+
+/// Runs a program to its end, nothing on its standard input.
+///
+/// # Panics
+/// If it cannot be run, or has not ended after [`LIMIT`].
+pub fn run(command: &mut Command) -> Ended {
+    Started::new(command).finish()
+}
+
+/// A program under way, what it writes kept in files.
+#[derive(Debug)]
+pub struct Started {
+    process: Process,
+    stdout: File,
+    stderr: File,
+}
+
+impl Started {
+    /// Starts a program.
+    ///
+    /// # Panics
+    /// If it cannot be run.
+    pub fn new(command: &mut Command) -> Started {
+        let file = || tempfile::tempfile().expect("cannot make a temporary file");
+        let (stdout, stderr) = (file(), file());
+        let handle = |file: &File| file.try_clone().expect("cannot share a file");
+        command.stdin(Stdio::null()).stdout(handle(&stdout)).stderr(handle(&stderr));
+        Started { process: Process::spawn(command), stdout, stderr }
+    }
+
+    /// Something that can end it from outside.
+    pub fn killer(&self) -> Killer {
+        self.process.killer()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it has not ended after [`LIMIT`].
+    pub fn finish(mut self) -> Ended {
+        let status = self.process.wait();
+        let stderr = String::from_utf8_lossy(&contents(&self.stderr)).into_owned();
+        Ended { status, stdout: contents(&self.stdout), stderr }
+    }
+}
+
+fn contents(mut file: &File) -> Vec<u8> {
+    use std::io::{Seek, SeekFrom};
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_end(&mut bytes))
+        .expect("cannot read a file back");
+    bytes
+}
+
+/// A child process that does not outlive its owner.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    exit: OwnedFd,
+}
+
+impl Process {
+    fn spawn(command: &mut Command) -> Process {
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let exit = pidfd_open(pid(&child), PidfdFlags::empty()).expect("cannot watch a child process");
+        Process { child, exit }
+    }
+
+    fn killer(&self) -> Killer {
+        Killer { pid: pid(&self.child) }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        assert!(readable(self.exit.as_fd()), "a program has not ended after {} s", LIMIT.as_secs());
+        self.child.wait().expect("cannot wait for a child process")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// Ends a process without warning, as `kill -9` does.
+#[derive(Clone, Copy, Debug)]
+pub struct Killer {
+    pid: Pid,
+}
+
+impl Killer {
+    /// Kills it. A process that has ended already, and was not waited for, stays as it is.
+    ///
+    /// # Panics
+    /// If there is no such process.
+    pub fn kill(self) {
+        kill_process(self.pid, Signal::KILL).expect("the process is gone");
+    }
+}
+
+/// Whether something can be read (or a process has ended) within [`LIMIT`].
+fn readable(descriptor: BorrowedFd<'_>) -> bool {
+    let limit = Timespec { tv_sec: LIMIT.as_secs() as i64, tv_nsec: 0 };
+    let mut waited = [PollFd::new(&descriptor, PollFlags::IN)];
+    loop {
+        match poll(&mut waited, Some(&limit)) {
+            Err(rustix::io::Errno::INTR) => {}
+            found => return found.expect("cannot wait for a descriptor") > 0,
+        }
+    }
+}
+
+/// `bl702-emu run`, serving a module until it is dropped or killed.
+#[derive(Debug)]
+pub struct Serving {
+    process: Process,
+    _stdout: ChildStdout,
+    /// The pty of the module, or the first line of its output.
+    pub first_line: String,
+}
+
+impl Serving {
+    /// Starts it with these arguments behind `run` and waits until it serves.
+    ///
+    /// # Panics
+    /// If it ends, or says nothing within [`LIMIT`].
+    pub fn start<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Serving {
+        let mut command = Command::new(emulator());
+        command.arg("run").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = Process::spawn(&mut command);
+        let mut stdout = process.child.stdout.take().expect("its output was to be piped");
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            assert!(readable(stdout.as_fd()), "bl702-emu says nothing: {command:?}");
+            let mut byte = [0];
+            let count = stdout.read(&mut byte).expect("cannot read what bl702-emu says");
+            assert!(count == 1, "bl702-emu ended at once: {command:?}");
+            line.push(byte[0]);
+        }
+        let first_line = String::from_utf8(line).expect("bl702-emu writes text").trim_end().to_owned();
+        Serving { process, _stdout: stdout, first_line }
+    }
+
+    /// Something that kills it.
+    pub fn killer(&self) -> Killer {
+        self.process.killer()
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// If it has not ended after [`LIMIT`].
+    pub fn wait(mut self) -> ExitStatus {
+        self.process.wait()
+    }
+}
+
+/// Writes a file.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn put(path: &Path, bytes: &[u8]) {
+    File::create(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+}
