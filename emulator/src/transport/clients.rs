@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use tokio::io::Interest;
@@ -34,6 +34,7 @@ pub enum Access {
 /// Watches the slaves of all ptys of this process: one inotify instance, of which a user has 128 by default.
 #[derive(Debug)]
 pub struct ClientWatch {
+    own: Weak<ClientWatch>,
     inotify: Readiness,
     listeners: Mutex<HashMap<i32, UnboundedSender<Access>>>,
 }
@@ -43,11 +44,11 @@ impl ClientWatch {
     pub fn new() -> io::Result<Arc<ClientWatch>> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let inotify = Readiness::new(inotify, Interest::READABLE)?;
-        Ok(Arc::new(ClientWatch { inotify, listeners: Mutex::default() }))
+        Ok(Arc::new_cyclic(|own| ClientWatch { own: own.clone(), inotify, listeners: Mutex::default() }))
     }
 
     /// Opens and closes of `path` from now on, as long as [`ClientWatch::run`] is polled.
-    pub fn watch(&self, path: &Path) -> io::Result<UnboundedReceiver<Access>> {
+    pub fn watch(&self, path: &Path) -> io::Result<Accesses> {
         if let Some(directory) = path.parent() {
             // The same directory again and again is the same watch; nobody listens to it.
             inotify::add_watch(&self.inotify, directory, ACCESSES)?;
@@ -55,7 +56,7 @@ impl ClientWatch {
         let watch = inotify::add_watch(&self.inotify, path, ACCESSES)?;
         let (sender, receiver) = unbounded_channel();
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(watch, sender);
-        Ok(receiver)
+        Ok(Accesses { reports: receiver, watch: self.own.clone() })
     }
 
     /// Hands the kernel's reports to the listeners, until an error.
@@ -97,6 +98,33 @@ impl ClientWatch {
                 listeners.remove(&event.wd());
             }
         }
+    }
+}
+
+/// The opens and closes of one path, oldest first.
+#[derive(Debug)]
+pub struct Accesses {
+    reports: UnboundedReceiver<Access>,
+    watch: Weak<ClientWatch>,
+}
+
+impl Accesses {
+    /// Takes in what has happened by now, without waiting for [`ClientWatch::run`]: whoever has written has opened before.
+    ///
+    /// # Errors
+    /// Those of [`ClientWatch::dispatch`].
+    pub fn catch_up(&self) -> io::Result<()> {
+        self.watch.upgrade().map_or(Ok(()), |watch| watch.dispatch())
+    }
+
+    /// The next one that is known of.
+    pub fn try_next(&mut self) -> Option<Access> {
+        self.reports.try_recv().ok()
+    }
+
+    /// Waits for the next one; `None` when the watch is gone. Safe to drop at any time.
+    pub async fn next(&mut self) -> Option<Access> {
+        self.reports.recv().await
     }
 }
 
@@ -232,7 +260,7 @@ mod tests {
         fs::File::open(file.path()).unwrap();
         watch.dispatch().unwrap();
         let mut seen = Vec::new();
-        while let Ok(access) = accesses.try_recv() {
+        while let Some(access) = accesses.try_next() {
             seen.push(access);
         }
         use Access::{Closed, Opened};

@@ -6,9 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use tokio::sync::mpsc::UnboundedReceiver;
-
-use super::clients::{Access, Change, ClientWatch, Presence};
+use super::clients::{Access, Accesses, Change, ClientWatch, Presence};
 use super::network::{NetworkHeard, PortEnd};
 use super::pty::{Heard, HostRates, Note, Pty, PtyError};
 
@@ -48,7 +46,7 @@ pub(super) enum HostChange {
 pub(super) struct HostSide {
     pty: Pty,
     /// Opens and closes of the pty; `None` when nobody watches.
-    clients: Option<UnboundedReceiver<Access>>,
+    clients: Option<Accesses>,
     presence: Presence,
     network: Option<PortEnd>,
 }
@@ -73,11 +71,6 @@ impl HostSide {
     /// Whether nobody has the pty open, as far as is known.
     pub(super) fn is_pty_free(&self) -> bool {
         self.presence.is_absent()
-    }
-
-    /// Whether the host has spoken before its open was reported.
-    pub(super) fn is_unannounced(&self) -> bool {
-        self.network.is_none() && self.presence.is_absent()
     }
 
     /// The host has sent bytes, so it is there.
@@ -168,7 +161,12 @@ impl HostSide {
 
     /// The next open or close that was reported.
     pub(super) fn next_access(&mut self) -> Option<Access> {
-        self.clients.as_mut().and_then(|clients| clients.try_recv().ok())
+        self.clients.as_mut().and_then(Accesses::try_next)
+    }
+
+    /// Takes in the opens and closes that have happened by now.
+    pub(super) fn catch_up(&self) -> io::Result<()> {
+        self.clients.as_ref().map_or(Ok(()), Accesses::catch_up)
     }
 
     /// Takes an open or close.
@@ -224,9 +222,9 @@ pub(super) enum HostError {
 }
 
 /// The next open or close; for ever away when nobody watches.
-async fn next_access(clients: &mut Option<UnboundedReceiver<Access>>) -> Access {
-    if let Some(receiver) = clients {
-        if let Some(access) = receiver.recv().await {
+async fn next_access(clients: &mut Option<Accesses>) -> Access {
+    if let Some(accesses) = clients {
+        if let Some(access) = accesses.next().await {
             return access;
         }
         // The watch has ended: from now on somebody is taken to be there.

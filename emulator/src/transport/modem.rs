@@ -6,11 +6,9 @@
 //! hears of it afterwards.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::clients::ClientWatch;
 use super::control::{Answer, Control};
 use super::pty::HostRates;
 use super::wiring::{ModemLines, Pins, pins};
@@ -26,8 +24,6 @@ pub struct SerialDriver {
     /// Whether the pins follow the lines from the start. If not, they do from the first change that a host asks for: a
     /// host that knows of no lines finds the module running, as with an adapter that connects none.
     pub follows_at_once: bool,
-    /// Is asked for opens and closes again before anything that depends on them.
-    pub watch: Arc<ClientWatch>,
 }
 
 /// The levels that a change of lines leads to; `None` leaves a pin alone.
@@ -79,11 +75,6 @@ impl Modem {
             queue: VecDeque::new(),
             due: None,
         }
-    }
-
-    /// The watch to ask before anything that depends on who is there, if this port has a driver.
-    pub(super) fn watch(&self) -> Option<&ClientWatch> {
-        self.driver.as_ref().map(|driver| driver.watch.as_ref())
     }
 
     pub(super) fn lines(&self) -> ModemLines {
@@ -206,7 +197,7 @@ mod tests {
     fn modem(follows_at_once: bool) -> Modem {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let _inside = runtime.enter();
-        let driver = SerialDriver { follows_at_once, watch: ClientWatch::new().unwrap() };
+        let driver = SerialDriver { follows_at_once };
         Modem::new(Some(driver), Some(Wiring::RtsEn), Some(Boot::Dtr))
     }
 

@@ -218,10 +218,10 @@ impl Port {
             };
             if !sampled {
                 sampled = true;
-                if self.host.is_unannounced() {
-                    self.ask_for_clients()?;
-                    self.move_pins(wall);
-                }
+                // Who has written has opened before, and whoever was there before may have closed: what that does to
+                // lines and queues comes first.
+                self.ask_for_clients()?;
+                self.move_pins(wall);
                 self.sample()?;
             }
             self.host.speaks();

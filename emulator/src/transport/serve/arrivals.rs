@@ -18,13 +18,10 @@ impl Port {
         Ok(())
     }
 
-    /// Takes the opens and closes that have happened, where the modem lines depend on them.
+    /// Takes the opens and closes that have happened by now, reported or not.
     pub(super) fn ask_for_clients(&mut self) -> Result<(), ServeError> {
-        if let Some(watch) = self.modem.watch() {
-            watch.dispatch()?;
-            self.look_for_clients()?;
-        }
-        Ok(())
+        self.host.catch_up()?;
+        self.look_for_clients()
     }
 
     pub(super) fn note(&mut self, note: Note, wall: Nanos) -> Result<(), PtyError> {
