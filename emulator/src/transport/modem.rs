@@ -193,12 +193,9 @@ mod tests {
     const NONE: ModemLines = ModemLines { dtr: false, rts: false };
     const RTS: ModemLines = ModemLines { dtr: false, rts: true };
 
-    /// A modem with a driver. The watch needs a runtime.
+    /// A modem with a driver.
     fn modem(follows_at_once: bool) -> Modem {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-        let _inside = runtime.enter();
-        let driver = SerialDriver { follows_at_once };
-        Modem::new(Some(driver), Some(Wiring::RtsEn), Some(Boot::Dtr))
+        Modem::new(Some(SerialDriver { follows_at_once }), Some(Wiring::RtsEn), Some(Boot::Dtr))
     }
 
     fn next_lines(modem: &mut Modem, now: Nanos) -> Option<ModemLines> {
