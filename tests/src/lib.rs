@@ -11,6 +11,7 @@
 //! | [`vectors`] | bytes of the reference vectors, by name |
 //! | [`images`] | what a flash may hold |
 //! | [`programs`] | the two programs as child processes, every wait bounded |
+//! | [`workbench`] | a folder in which the flasher is run as a person runs it |
 //!
 //! Scenarios on the emulated target run in virtual time: both ends in one thread, no clock, nobody sleeps.
 #![allow(
@@ -30,4 +31,5 @@ mod steps;
 pub mod target;
 pub mod vectors;
 pub mod words;
+pub mod workbench;
 pub mod world;

@@ -1,11 +1,12 @@
 //! `bl702-emu` and `bl702-flash` as child processes. Every wait has an end, and nobody sleeps.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -86,12 +87,13 @@ pub fn run(command: &mut Command) -> Ended {
     Started::new(command).finish()
 }
 
-/// A program under way, what it writes kept in files.
+/// A program under way; what it writes is taken from it as it comes.
 #[derive(Debug)]
 pub struct Started {
     process: Process,
-    stdout: File,
-    stderr: File,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+    said: Vec<u8>,
 }
 
 impl Started {
@@ -100,16 +102,34 @@ impl Started {
     /// # Panics
     /// If it cannot be run.
     pub fn new(command: &mut Command) -> Started {
-        let file = || tempfile::tempfile().expect("cannot make a temporary file");
-        let (stdout, stderr) = (file(), file());
-        let handle = |file: &File| file.try_clone().expect("cannot share a file");
-        command.stdin(Stdio::null()).stdout(handle(&stdout)).stderr(handle(&stderr));
-        Started { process: Process::spawn(command), stdout, stderr }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Process::spawn(command);
+        let stdout = lines(process.child.stdout.take().expect("its output was to be piped"));
+        let stderr = lines(process.child.stderr.take().expect("its output was to be piped"));
+        Started { process, stdout, stderr, said: Vec::new() }
     }
 
     /// Something that can end it from outside.
     pub fn killer(&self) -> Killer {
         self.process.killer()
+    }
+
+    /// Waits until a line with this text came out of its standard output.
+    ///
+    /// # Panics
+    /// If it has ended without, or says nothing for [`LIMIT`].
+    pub fn wait_for_line(&mut self, text: &str) {
+        loop {
+            let line = self.stdout.recv_timeout(LIMIT);
+            let line = line.unwrap_or_else(|error| {
+                panic!("{error}, and no line with {text:?} in {}", String::from_utf8_lossy(&self.said))
+            });
+            let found = String::from_utf8_lossy(&line).contains(text);
+            self.said.extend(line);
+            if found {
+                return;
+            }
+        }
     }
 
     /// Waits for its end.
@@ -118,18 +138,31 @@ impl Started {
     /// If it has not ended after [`LIMIT`].
     pub fn finish(mut self) -> Ended {
         let status = self.process.wait();
-        let stderr = String::from_utf8_lossy(&contents(&self.stderr)).into_owned();
-        Ended { status, stdout: contents(&self.stdout), stderr }
+        let mut stdout = self.said;
+        // The channels end with the pipes, which nobody but the program held.
+        stdout.extend(self.stdout.iter().flatten());
+        Ended { status, stdout, stderr: text(self.stderr.iter()) }
     }
 }
 
-fn contents(mut file: &File) -> Vec<u8> {
-    use std::io::{Seek, SeekFrom};
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))
-        .and_then(|_| file.read_to_end(&mut bytes))
-        .expect("cannot read a file back");
-    bytes
+/// Takes lines from a pipe as they come.
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        loop {
+            let mut line = Vec::new();
+            match pipe.read_until(b'\n', &mut line) {
+                Ok(count) if count > 0 && sender.send(line).is_ok() => {}
+                _ => return,
+            }
+        }
+    });
+    receiver
+}
+
+fn text(lines: impl Iterator<Item = Vec<u8>>) -> String {
+    String::from_utf8_lossy(&lines.flatten().collect::<Vec<u8>>()).into_owned()
 }
 
 /// A child process that does not outlive its owner.
@@ -201,6 +234,7 @@ fn readable(descriptor: BorrowedFd<'_>) -> bool {
 pub struct Serving {
     process: Process,
     _stdout: ChildStdout,
+    stderr: Receiver<Vec<u8>>,
     /// The pty of the module, or the first line of its output.
     pub first_line: String,
 }
@@ -212,19 +246,26 @@ impl Serving {
     /// If it ends, or says nothing within [`LIMIT`].
     pub fn start<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Serving {
         let mut command = Command::new(emulator());
-        command.arg("run").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg("run").args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process::spawn(&mut command);
         let mut stdout = process.child.stdout.take().expect("its output was to be piped");
+        let stderr = lines(process.child.stderr.take().expect("its output was to be piped"));
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {
             assert!(readable(stdout.as_fd()), "bl702-emu says nothing: {command:?}");
             let mut byte = [0];
             let count = stdout.read(&mut byte).expect("cannot read what bl702-emu says");
-            assert!(count == 1, "bl702-emu ended at once: {command:?}");
+            assert!(count == 1, "bl702-emu ended at once: {}", text(stderr.iter()));
             line.push(byte[0]);
         }
-        let first_line = String::from_utf8(line).expect("bl702-emu writes text").trim_end().to_owned();
-        Serving { process, _stdout: stdout, first_line }
+        let first_line = text([line].into_iter()).trim_end().to_owned();
+        Serving { process, _stdout: stdout, stderr, first_line }
+    }
+
+    /// What it has written to standard error so far.
+    pub fn remarks(&self) -> String {
+        text(self.stderr.try_iter())
     }
 
     /// Something that kills it.
