@@ -13,6 +13,7 @@ pub use erase::{BLOCK_32K, BLOCK_64K, SECTOR, erase_units};
 pub use number::{NumberError, parse_number};
 pub use pieces::{Piece, Pieces};
 pub use program::{PAGE, program_runs};
+pub(crate) use range::join;
 pub use range::{FlashRange, MAX_FLASH_BYTES, ParseRangeError};
 pub use sectors::{Change, Changes, Step, Target, Targets};
 

@@ -102,9 +102,7 @@ impl<T> Session<T> {
     /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest. `None` only when finished: every
     /// wait of a flow has an end.
     pub fn poll_timeout(&self) -> Option<Nanos> {
-        if self.flow.is_none() {
-            return None;
-        }
+        self.flow.as_ref()?;
         self.with_ref(|shared| shared.wake_at)
     }
 

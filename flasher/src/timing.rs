@@ -85,6 +85,22 @@ impl Timing {
     }
 }
 
+impl Timing {
+    /// The same waits for a line on which a short answer took this long.
+    ///
+    /// An `OK` that comes after its wait makes the next burst hit a session that has just begun, which costs the RAM
+    /// loader's session. So what is seen once, of an adapter or a network, is allowed for twice over.
+    #[must_use]
+    pub fn allowing_for(self, answer: Nanos) -> Timing {
+        /// The waits of the preset cover this much.
+        const COVERED: Nanos = Nanos::from_millis(20);
+        /// Beyond this no wait grows, so that bounds hold.
+        const MOST: Nanos = Nanos::from_millis(500);
+        let more = answer.since(COVERED).min(MOST) * 2;
+        Timing { ok_wait: self.ok_wait + more, reply_margin: self.reply_margin + more, ..self }
+    }
+}
+
 impl Default for Timing {
     fn default() -> Timing {
         Timing::of(Pace::Normal)

@@ -1,6 +1,7 @@
 //! Whole runs over a line that damages one byte: no run may end in a wrong success, hang, change what it was not asked to
 //! change without saying so, or tell a wrong story about the flash.
 #![cfg(feature = "emulated")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::ops::Range;
 use std::sync::Arc;

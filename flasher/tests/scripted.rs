@@ -1,4 +1,5 @@
 //! Flows against a scripted peer whose answers are those of the conformance vectors.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod peer;
 

@@ -194,7 +194,7 @@ mod tests {
         let file = folder.path().join("a");
         fs::write(&file, b"abc").unwrap();
         let file = file.display().to_string();
-        assert_eq!(read_pieces(&[file.clone()]).unwrap().total_bytes(), 3);
+        assert_eq!(read_pieces(std::slice::from_ref(&file)).unwrap().total_bytes(), 3);
         assert!(matches!(read_pieces(&[file.clone(), file.clone()]), Err(Failure::Usage { .. })));
         let both = [format!("0x10={file}"), format!("0={file}")];
         assert_eq!(read_pieces(&both).unwrap().total_bytes(), 6);

@@ -14,11 +14,14 @@ use std::sync::Arc;
 
 use crate::failure::Failure;
 
+const PORT_HELP: &str =
+    "Port: a tty such as /dev/ttyUSB0, or emulated[:PROFILE][?flash=FILE&start=loader&...]";
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Options {
-    /// Port: a tty such as /dev/ttyUSB0, or emulated[:PROFILE][?flash=FILE&start=loader&...]
-    #[arg(long, short, global = true, value_name = "PORT")]
+    // Not a doc comment: the brackets would be taken for a link.
+    #[arg(long, short, global = true, value_name = "PORT", help = PORT_HELP)]
     pub(crate) port: Option<String>,
 
     /// Rate for the boot ROM

@@ -50,7 +50,11 @@ impl ConnectOptions {
             self.shake_hands(link, last.is_some()).await?;
             let mut wire = Wire::new(link.clone(), self.timing);
             match boot_info(&mut wire).await {
-                Ok(info) => return check_chip(wire, info),
+                Ok(info) => {
+                    let answer = link.now().since(link.sent_at_last());
+                    wire.timing = wire.timing.allowing_for(answer);
+                    return check_chip(wire, info);
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::BootInfo(_)) => {
                     return Err(error);
                 }

@@ -132,11 +132,12 @@ impl ConnectOptions {
     }
 
     /// A handshake with a loader that waits for one, at the port's present rate.
-    pub(crate) async fn loader_handshake(&self, link: &Link) -> Result<()> {
+    pub(crate) async fn loader_handshake(&self, wire: &Wire) -> Result<()> {
+        let (link, timing) = (&wire.link, &wire.timing);
         let mut handshake = Handshake::default();
         for burst in 1..=LOADER_BURSTS {
-            let ok_wait = self.timing.ok_wait * u64::from(burst);
-            if handshake.try_once(link, &self.timing, ok_wait).await.map_err(ErrorKind::from)? {
+            let ok_wait = timing.ok_wait * u64::from(burst);
+            if handshake.try_once(link, timing, ok_wait).await.map_err(ErrorKind::from)? {
                 link.emit(Event::Handshake { baud_bps: link.baud_bps(), bursts: burst });
                 return Ok(());
             }
@@ -168,10 +169,19 @@ impl ConnectOptions {
         self.expect_loader(wire).await
     }
 
-    /// Shakes hands and makes sure that it is a loader that answers.
+    /// Shakes hands and makes sure that it is a loader that answers. An `OK` without an answer after it means that a
+    /// burst hit the session that an earlier one had begun.
     async fn expect_loader(&self, wire: &mut Wire) -> Result<()> {
-        self.loader_handshake(&wire.link.clone()).await?;
-        match reach::boot_info(wire).await? {
+        self.loader_handshake(wire).await?;
+        let info = match reach::boot_info(wire).await {
+            Err(error) if matches!(error.kind(), ErrorKind::NoAnswer { .. }) => {
+                reach::silence(&wire.link, SilenceReason::LostStep).await?;
+                self.loader_handshake(wire).await?;
+                reach::boot_info(wire).await?
+            }
+            info => info?,
+        };
+        match info {
             BootInfo::Loader(_) => Ok(()),
             BootInfo::Rom(_) => Err(Error::new(ErrorKind::NotStarted)),
         }

@@ -70,14 +70,14 @@ impl fmt::Display for FlashState {
             FlashState::Changing { done, unsettled, untouched } => {
                 write!(f, "{unsettled} may be erased or written in part")?;
                 if !done.is_empty() {
-                    write!(f, "; {} hold their new content", list(done))?;
+                    write!(f, "; done: {}", list(done))?;
                 }
                 if !untouched.is_empty() {
-                    write!(f, "; {} are as before", list(untouched))?;
+                    write!(f, "; not begun: {}", list(untouched))?;
                 }
                 f.write_str("; the rest of the flash is as before")
             }
-            FlashState::Unverified { ranges } => write!(f, "{} were changed but not verified", list(ranges)),
+            FlashState::Unverified { ranges } => write!(f, "changed but not verified: {}", list(ranges)),
             FlashState::Verified => f.write_str("changed and verified"),
         }
     }

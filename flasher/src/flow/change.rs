@@ -10,7 +10,7 @@ use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::{Error, ErrorKind, FlashState, Rescue, Result};
 use crate::event::{Event, Phase};
-use crate::plan::{BLOCK_64K, Change, Changes, FlashRange, Pieces, SECTOR, Step, Targets};
+use crate::plan::{BLOCK_64K, Change, Changes, FlashRange, Pieces, SECTOR, Step, Targets, erase_units, join};
 use crate::session::Link;
 use crate::transfer::RamLoader;
 
@@ -102,8 +102,8 @@ fn announce(loader: &RamLoader, targets: &Targets) {
     budget.read(targets.incomplete().len() as u64 * 2 * u64::from(SECTOR));
     for part in ranges.iter().flat_map(|range| range.aligned_parts(SECTOR)) {
         budget.hash(u64::from(part.len()) * 6);
-        budget.erase(&part);
     }
+    erase_units(&ranges).iter().for_each(|unit| budget.erase(unit));
     budget.program(bytes * 2);
     budget.hash(u64::from(loader.flash().size_bytes) * 2);
     loader.announce_work(&budget);
@@ -198,9 +198,9 @@ impl Work<'_> {
         let mut progress = StepProgress::of(steps);
         for (index, step) in steps.iter().enumerate() {
             link.set_flash_state(FlashState::Changing {
-                done: steps[..index].iter().map(|step| step.range).collect(),
+                done: join(steps[..index].iter().map(|step| step.range)),
                 unsettled: step.range,
-                untouched: steps[index + 1..].iter().map(|step| step.range).collect(),
+                untouched: join(steps[index + 1..].iter().map(|step| step.range)),
             });
             if step.keeps {
                 let bytes = self.targets.bytes(step.range);
@@ -211,7 +211,7 @@ impl Work<'_> {
             link.set_rescue(Vec::new());
         }
         if !steps.is_empty() {
-            let ranges = steps.iter().map(|step| step.range).collect();
+            let ranges = join(steps.iter().map(|step| step.range));
             link.set_flash_state(FlashState::Unverified { ranges });
         }
         Ok(())

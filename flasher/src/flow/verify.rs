@@ -24,7 +24,7 @@ pub struct VerifyReport {
 /// Compares pieces with the flash by SHA-256.
 ///
 /// # Errors
-/// [`ErrorKind::Different`] with the first byte that differs, found by comparing hashes of smaller and smaller parts;
+/// [`crate::error::ErrorKind::Different`] with the first byte that differs, found by comparing hashes of smaller and smaller parts;
 /// everything that connecting can run into.
 pub async fn verify(
     link: Link,

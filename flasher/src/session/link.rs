@@ -58,6 +58,11 @@ impl Link {
         self.with(|shared| shared.sent_at.max(shared.now))
     }
 
+    /// When the last byte that was written has left the wire, be it in the past.
+    pub fn sent_at_last(&self) -> Nanos {
+        self.with(|shared| shared.sent_at)
+    }
+
     /// Waits a span of time. Bytes that come meanwhile are kept.
     ///
     /// # Errors

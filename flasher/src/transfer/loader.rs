@@ -151,11 +151,16 @@ impl RamLoader {
         Ok(Some(mac))
     }
 
-    /// 21h: `OK`, then the module restarts and this session is over.
+    /// 21h: `OK`, then the module restarts and this session is over. Tried once: nothing depends on it.
     pub(crate) async fn reset(mut self) -> Result<()> {
         self.link().emit(Event::ResetByCommand);
-        self.ask(&Request::reset(Side::Loader)).await?;
-        Ok(())
+        let request = Request::reset(Side::Loader);
+        match self.wire.exchange(&request).await {
+            Ok(_) => Ok(()),
+            Err(trouble) => {
+                Err(Error::during(trouble.into(), During { attempts: 1, ..self.during(&request, 1) }))
+            }
+        }
     }
 
     /// Sends a request until it has a good answer; only for requests that may be sent twice.
@@ -266,8 +271,7 @@ impl RamLoader {
 
     /// The loader has left its session by the rule of three errors and waits for a handshake.
     async fn new_session(&mut self) -> Result<()> {
-        let link = self.link().clone();
-        if self.options.loader_handshake(&link).await.is_ok() {
+        if self.options.loader_handshake(&self.wire).await.is_ok() {
             self.begin_session();
             return Ok(());
         }
@@ -293,7 +297,7 @@ impl RamLoader {
         self.check_pending(after, &heard)?;
         self.begin_session();
         let options = Arc::clone(&self.options);
-        let answered = match options.loader_handshake(&link).await {
+        let answered = match options.loader_handshake(&self.wire).await {
             Ok(()) => matches!(crate::connect::boot_info(&mut self.wire).await, Ok(BootInfo::Loader(_))),
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted) => return Err(error),
             Err(_) => false,
