@@ -101,7 +101,10 @@ impl Workbench {
         }
         let copy = self.path().join("bl702-flash");
         if !copy.exists() {
-            fs::copy(flasher(), &copy).expect("cannot copy the program");
+            // Not by this process: another thread may start a program meanwhile, which then holds the copy open for
+            // writing until it has begun, and nothing that is open for writing can be run.
+            let copied = Command::new("cp").arg(flasher()).arg(&copy).status().expect("cannot run cp");
+            assert!(copied.success(), "cannot copy the program");
         }
         let mut command = self.clean(Command::new(copy));
         // Other groups are dropped with the user id.
