@@ -17,6 +17,24 @@ const READ_BUFFER: usize = 16 * 1024;
 ///
 /// # Errors
 /// The error of the flow; a failed port ends it too.
+///
+/// ```
+/// # #[cfg(feature = "emulated")] {
+/// use std::sync::Arc;
+/// use bl702_emulator::{module::Module, profile::Profile};
+/// use bl702_flasher::connect::ConnectOptions;
+/// use bl702_flasher::flow::{After, backup};
+/// use bl702_flasher::port::emulated::{EmulatedPort, made_up_loader};
+///
+/// let module = Module::new(Profile::builtin("xt-zb2").unwrap());
+/// let mut port = EmulatedPort::new(module, 500_000);
+/// let loader = Some(Arc::new(made_up_loader().unwrap()));
+/// let options = Arc::new(ConnectOptions { loader, has_lines: true, ..ConnectOptions::default() });
+/// let flow = |link| backup(link, options, None, After::Reset);
+/// let read = bl702_flasher::driver::run(&mut port, 500_000, flow, |_, _| {}, || false).unwrap();
+/// assert_eq!(read.bytes, vec![0xFF; 1 << 20]);
+/// # }
+/// ```
 pub fn run<T, F, R>(
     port: &mut dyn Port,
     baud_bps: u32,

@@ -138,6 +138,8 @@ pub enum SilenceReason {
     NoHandshake,
     /// Host and module lost step.
     LostStep,
+    /// Still no handshake, and more bursts in a row could hang a RAM loader.
+    BurstLimit,
 }
 
 /// A phase with a length.

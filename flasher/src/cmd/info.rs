@@ -2,7 +2,7 @@
 
 use bl702_flasher::flow;
 use bl702_flasher::flow::InfoReport;
-use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::boot_info::{BootInfo, RomBootInfo};
 use serde_json::json;
 
 use super::Outcome;
@@ -32,21 +32,25 @@ fn switches(info: &BootInfo) -> Vec<&'static (u32, &'static str, &'static str)> 
     SWITCHES.iter().filter(|(bit, _, _)| info.sw_usage_0() >> bit & 1 == 1).collect()
 }
 
+fn secure_boot(rom: &RomBootInfo) -> String {
+    let signed = if rom.sign == 0 { "no signature needed" } else { "images must be signed" };
+    let encrypted = match rom.encrypt {
+        0 => "no encryption needed",
+        1 => "images must be encrypted with AES-128",
+        2 => "images must be encrypted with AES-256",
+        3 => "images must be encrypted with AES-192",
+        _ => "images must be encrypted in an unknown way",
+    };
+    format!("{signed}, {encrypted}")
+}
+
 fn text(report: &InfoReport) -> Vec<String> {
     let mut lines = Vec::new();
     match &report.boot_info {
         BootInfo::Rom(rom) => {
             lines.push(format!("chip            BL702/704/706, boot ROM {:08x}h", rom.version));
             lines.push(format!("chip id         {}", rom.chip_id_text()));
-            let signed = if rom.sign == 0 { "any image may run" } else { "only signed images run" };
-            let encrypted = match rom.encrypt {
-                0 => "",
-                1 => ", encrypted with AES-128",
-                2 => ", encrypted with AES-256",
-                3 => ", encrypted with AES-192",
-                _ => ", encrypted in an unknown way",
-            };
-            lines.push(format!("secure boot     {signed}{encrypted}"));
+            lines.push(format!("secure boot     {}", secure_boot(rom)));
         }
         BootInfo::Loader(_) => lines.push("chip            a RAM loader was running already".to_owned()),
     }

@@ -105,7 +105,7 @@ impl ConnectOptions {
                     return Ok(());
                 }
             }
-            silence(link, SilenceReason::NoHandshake).await?;
+            silence(link, SilenceReason::BurstLimit).await?;
         }
     }
 

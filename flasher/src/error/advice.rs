@@ -15,7 +15,7 @@ grounds are joined, and that the adapter works with 3.3 V.";
 /// What to do about a failure.
 pub(super) fn advice(failure: &Failure) -> String {
     let mut text = of_kind(&failure.kind);
-    if failure.flash.is_unsettled() && !text.contains(AGAIN) {
+    if failure.flash.is_unsettled() && !text.contains("command again") {
         text.push(' ');
         text.push_str(AGAIN);
     }
@@ -88,7 +88,7 @@ fn of_port(error: &PortError) -> &'static str {
             "Join the group that may use serial ports (often dialout or uucp), then log in again."
         }
         PortError::Vanished { .. } => {
-            "The adapter was unplugged, or what serves the port has ended. Plug it in and run the command again."
+            "The adapter was unplugged, or what serves the port has ended. Plug it in, then run the same command again: sectors that are right already are left alone."
         }
         PortError::Stuck { .. } => "Nothing takes the bytes: check the adapter, or what serves the port.",
         PortError::BaudRefused { .. } => "Choose another --baud or --boot-baud, or another adapter.",

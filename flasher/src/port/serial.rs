@@ -218,3 +218,82 @@ impl Port for SerialPort {
         self.port.clear(serialport::ClearBuffer::Input).map_err(|error| self.system("empty", &error))
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::os::fd::OwnedFd;
+
+    use rustix::fs::{FlockOperation, flock};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    /// The master of a new pty, and the path of its slave.
+    fn pty() -> (OwnedFd, PathBuf) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        (master, PathBuf::from(name.to_str().unwrap()))
+    }
+
+    #[test]
+    fn what_is_no_port_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let open = |path: &Path| SerialPort::open(path, 500_000).unwrap_err();
+        assert!(matches!(open(&folder.path().join("nothing")), PortError::NotFound { .. }));
+        assert!(matches!(open(&file), PortError::NotATty { .. }));
+        assert!(matches!(open(folder.path()), PortError::NotATty { .. }));
+        assert!(matches!(open(Path::new("/dev/null")), PortError::NotATty { .. }));
+    }
+
+    #[test]
+    fn a_port_that_somebody_has_locked_is_busy() {
+        let (_master, path) = pty();
+        let holder = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        flock(&holder, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(matches!(SerialPort::open(&path, 500_000), Err(PortError::Busy { .. })));
+        drop(holder);
+        let held = SerialPort::open(&path, 500_000).unwrap();
+        assert!(matches!(SerialPort::open(&path, 500_000), Err(PortError::Busy { .. })));
+        drop(held);
+    }
+
+    #[test]
+    fn bytes_go_both_ways_and_rates_can_be_odd() {
+        let (master, path) = pty();
+        let mut port = SerialPort::open(&path, 500_000).unwrap();
+        assert!(!port.has_lines(), "a pty has no modem lines");
+        port.set_baud(2_000_000).unwrap();
+        port.set_baud(1_234_567).unwrap();
+        port.write(b"10\x00\x11\x13").unwrap();
+        let mut heard = [0; 16];
+        let count = rustix::io::read(&master, &mut heard).unwrap();
+        assert_eq!(&heard[..count], b"10\x00\x11\x13");
+        rustix::io::write(&master, b"OK\r\n\x04").unwrap();
+        let mut buffer = [0; 16];
+        let until = port.now() + Nanos::from_secs(5);
+        let mut got = Vec::new();
+        while got.len() < 5 && port.now() < until {
+            let count = port.read(&mut buffer, until).unwrap();
+            got.extend_from_slice(&buffer[..count]);
+        }
+        assert_eq!(got, b"OK\r\n\x04");
+        let soon = port.now() + Nanos::from_millis(2);
+        assert_eq!(port.read(&mut buffer, soon).unwrap(), 0, "nothing more comes");
+    }
+
+    #[test]
+    fn a_port_whose_other_end_goes_away_has_vanished() {
+        let (master, path) = pty();
+        let mut port = SerialPort::open(&path, 500_000).unwrap();
+        drop(master);
+        let until = port.now() + Nanos::from_secs(5);
+        assert!(matches!(port.read(&mut [0; 16], until), Err(PortError::Vanished { .. })));
+        assert!(matches!(port.write(b"x"), Err(PortError::Vanished { .. })));
+    }
+}

@@ -35,7 +35,9 @@ struct Running {
     phase: Phase,
     total_bytes: u64,
     done_bytes: u64,
+    /// When it was first heard of, and how much was done then.
     began: Nanos,
+    began_bytes: u64,
     told_quarters: u64,
 }
 
@@ -52,7 +54,10 @@ impl Progress {
         };
         if !self.phases.iter().any(goes_on) {
             self.phases.retain(|running| running.phase != phase);
-            self.phases.push(Running { phase, total_bytes, done_bytes, began: at, told_quarters: 0 });
+            let began_bytes = done_bytes;
+            let running =
+                Running { phase, total_bytes, done_bytes, began: at, began_bytes, told_quarters: 0 };
+            self.phases.push(running);
         }
         let Some(running) = self.phases.iter_mut().find(|running| running.phase == phase) else { return };
         running.done_bytes = done_bytes;
@@ -99,7 +104,8 @@ impl Progress {
 
 impl Running {
     fn pace(&self, at: Nanos) -> String {
-        pace_text(at.since(self.began), self.done_bytes, self.total_bytes)
+        let left_bytes = self.total_bytes - self.done_bytes.min(self.total_bytes);
+        pace_text(at.since(self.began), self.done_bytes - self.began_bytes, left_bytes)
     }
 
     /// A line at a quarter, a half, three quarters of what takes long, and at the end.
@@ -131,14 +137,13 @@ fn new_bar(phase: Phase, total_bytes: u64) -> ProgressBar {
 }
 
 /// Rate and time left, once there is enough to tell.
-fn pace_text(elapsed: Nanos, done_bytes: u64, total_bytes: u64) -> String {
+fn pace_text(elapsed: Nanos, done_bytes: u64, left_bytes: u64) -> String {
     if elapsed < Nanos::from_millis(50) || done_bytes == 0 {
         return String::new();
     }
     let per_second = done_bytes as f64 / elapsed.as_secs_f64();
-    let left = (total_bytes - done_bytes.min(total_bytes)) as f64 / per_second;
     let rate = format!(", {:.0} KiB/s", per_second / 1024.0);
-    if done_bytes >= total_bytes { rate } else { format!("{rate}, {left:.0} s left") }
+    if left_bytes == 0 { rate } else { format!("{rate}, {:.0} s left", left_bytes as f64 / per_second) }
 }
 
 #[cfg(test)]
@@ -147,8 +152,23 @@ mod tests {
 
     #[test]
     fn rate_and_time_left() {
-        assert_eq!(pace_text(Nanos::from_millis(10), 10, 100), "");
-        assert_eq!(pace_text(Nanos::from_secs(2), 204_800, 1_048_576), ", 100 KiB/s, 8 s left");
-        assert_eq!(pace_text(Nanos::from_secs(2), 204_800, 204_800), ", 100 KiB/s");
+        assert_eq!(pace_text(Nanos::from_millis(10), 10, 90), "");
+        assert_eq!(pace_text(Nanos::from_secs(2), 204_800, 843_776), ", 100 KiB/s, 8 s left");
+        assert_eq!(pace_text(Nanos::from_secs(2), 204_800, 0), ", 100 KiB/s");
+    }
+
+    #[test]
+    fn phases_that_alternate_keep_their_own_count() {
+        let mut progress = Progress { on_terminal: false, phases: Vec::new(), bar: None };
+        progress.update(Nanos::from_secs(1), Phase::Erase, 10, 20);
+        progress.update(Nanos::from_secs(2), Phase::Program, 5, 50);
+        progress.update(Nanos::from_secs(3), Phase::Erase, 20, 20);
+        assert_eq!(progress.phases.len(), 2);
+        let erase = progress.phases.iter().find(|running| running.phase == Phase::Erase).unwrap();
+        assert_eq!((erase.began, erase.done_bytes), (Nanos::from_secs(1), 20));
+        // A repair erases again, from the start.
+        progress.update(Nanos::from_secs(4), Phase::Erase, 4, 4);
+        let erase = progress.phases.iter().find(|running| running.phase == Phase::Erase).unwrap();
+        assert_eq!((erase.began, erase.total_bytes), (Nanos::from_secs(4), 4));
     }
 }

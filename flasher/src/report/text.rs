@@ -112,6 +112,9 @@ fn silence_text(span_ms: u64, reason: SilenceReason) -> String {
         SilenceReason::NoHandshake => format!(
             "no answer yet; perhaps a session that another program left behind is still open: silent for {seconds:.1} s, so that it ends"
         ),
+        SilenceReason::BurstLimit => {
+            format!("still no answer; a pause of {seconds:.1} s, then handshakes go on")
+        }
         SilenceReason::LostStep => format!("silent for {seconds:.1} s, so that the module's session ends"),
     }
 }
@@ -131,6 +134,9 @@ fn plan_text(
     program_bytes: u64,
     preserved: &[FlashRange],
 ) -> String {
+    if erase_bytes + program_bytes == 0 {
+        return format!("plan: nothing to do, all {} KiB are right already", unchanged_bytes / 1024);
+    }
     let mut text = format!(
         "plan: erase {} KiB in {erase_commands} steps, program {program_bytes} bytes; {} KiB are right already",
         erase_bytes / 1024,
@@ -140,4 +146,59 @@ fn plan_text(
         text.push_str(&format!("\nplan: {range} shares a sector with the image: read first, written back"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bl702_flasher::error::{During, Error, ErrorKind};
+    use bl702_flasher::loader::LoaderError;
+    use bl702_flasher::request::Side;
+    use bl702_protocol::code::Code;
+
+    fn help(failure: &Failure) -> String {
+        failure_lines(failure).join("\n")
+    }
+
+    #[test]
+    fn a_refused_erase() {
+        let during = During {
+            side: Side::Loader,
+            id: 0x30,
+            what: "erase flash",
+            range: Some("0x1000..0x2000".parse().unwrap()),
+            attempt: 5,
+            attempts: 5,
+        };
+        let kind = ErrorKind::Refused { code: Code(0x0003) };
+        let text = help(&Failure::Run(Error::during(kind, during)));
+        assert!(text.starts_with(
+            "error: failed to erase flash at 0x1000..0x2000 (RAM loader, command 30h, attempt 5 of 5): the module answered FL0003"
+        ), "{text}");
+        assert!(text.contains("\nflash: unchanged by this run\nnext:  "), "{text}");
+    }
+
+    #[test]
+    fn what_stops_a_command_before_it_begins_says_nothing_of_the_flash() {
+        let text = help(&Failure::from(LoaderError::None));
+        assert!(!text.contains("flash:"), "{text}");
+        assert!(text.contains("pip download"), "{text}");
+    }
+
+    #[test]
+    fn plans() {
+        insta::assert_snapshot!(plan_text(0x3000, 0x2000, 2, 0x1f00, &["0x100..0x200".parse().unwrap()]), @r"
+        plan: erase 8 KiB in 2 steps, program 7936 bytes; 12 KiB are right already
+        plan: 0x100..0x200 shares a sector with the image: read first, written back
+        ");
+        insta::assert_snapshot!(plan_text(0x3000, 0, 0, 0, &[]), @"plan: nothing to do, all 12 KiB are right already");
+    }
+
+    #[test]
+    fn waiting_for_a_person() {
+        insta::assert_snapshot!(hands_text(10_000, false), @"still no answer: hold BOOT (D28) at 3.3 V and pulse EN low; handshakes go on for 10 s");
+        insta::assert_snapshot!(hands_text(9_500, true), @"still no answer (it was reset through the modem lines: check --wiring): hold BOOT (D28) at 3.3 V and pulse EN low; handshakes go on for 10 s");
+        insta::assert_snapshot!(silence_text(4_150, SilenceReason::NoHandshake), @"no answer yet; perhaps a session that another program left behind is still open: silent for 4.2 s, so that it ends");
+        insta::assert_snapshot!(bound_text("connect", 118_001), @"connecting; whatever goes wrong, this ends within 119 s");
+    }
 }
