@@ -35,7 +35,6 @@ pub struct BadFeature {
     pub reason: String,
 }
 
-/// Whether the scenario of this position is the one.
 impl Entry {
     /// Whether this is the entry's scenario.
     pub fn is(&self, scenario: &Scenario) -> bool {
