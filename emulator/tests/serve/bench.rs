@@ -82,7 +82,13 @@ impl Emulator {
 
     /// The next line of warnings.
     pub(crate) fn warning(&mut self) -> String {
-        line(self.child.stderr.as_mut().unwrap())
+        loop {
+            let line = line(self.child.stderr.as_mut().unwrap());
+            // The addresses come there as well.
+            if line.is_empty() || line.starts_with("warning: ") {
+                return line;
+            }
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
