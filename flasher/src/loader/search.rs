@@ -8,7 +8,7 @@ use super::{LoaderError, LoaderImage};
 /// How a person gets one. The image is the vendor's and cannot be shipped with this program.
 pub const HOW_TO_OBTAIN: &str = "\
 The RAM loader is the vendor's and is not shipped with this program. Get it once with\n\
-    pip download --no-deps --no-binary :all: bflb-mcu-tool-uart\n\
+    pip download --no-deps bflb-mcu-tool-uart\n\
     tar xzf bflb-mcu-tool-uart-*.tar.gz\n\
 and name the file bflb-mcu-tool-uart-*/bflb_mcu_tool/chips/bl702/eflash_loader/eflash_loader_32m.bin with --loader,\n\
 or install the package (pip install bflb-mcu-tool-uart, in a virtual environment if you like): then it is found.";
