@@ -1,8 +1,8 @@
 //! The vendor's RAM loader ("eflash_loader"): handshake, session and the 22 commands.
 //!
 //! All behaviour is from `reference/loader-protocol.md`; `fixtures/vectors/loader.jsonl` proves it. Three things run side by
-//! side: the main loop ([`RamLoader`]: one [`Phase`] after the other), the receive interrupts ([`receive`]) and the
-//! transmit FIFO (the line). What they share is memory ([`memory_map`]), and most quirks of the loader come about there.
+//! side: the main loop (`RamLoader`: one `Phase` after the other), the receive interrupts (`receive`) and the
+//! transmit FIFO (the line). What they share is memory (`memory_map`), and most quirks of the loader come about there.
 //!
 //! No processing time is charged but for what the reference lists: delays, flash, hashing, the hex print after a
 //! bad checksum.

@@ -7,7 +7,7 @@ use super::telnet::encode_subnegotiation;
 /// The server's code of a command is the client's code and this.
 const SERVER: u8 = 100;
 
-/// The commands of a client, and of the server with [`SERVER`] added.
+/// The commands of a client, and of the server with `SERVER` added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// Who is there, as text.
