@@ -44,6 +44,7 @@ pub mod otp;
 pub mod profile;
 pub mod ram;
 mod registers;
+pub mod report;
 pub mod rom;
 pub mod transport;
 pub mod uart;

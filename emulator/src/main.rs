@@ -18,6 +18,9 @@ struct Cli {
 enum Command {
     /// Serve a module on a pty until interrupted; the first line on stdout is the pty's path
     Run(cmd::run::RunArgs),
+    /// Serve a module and run an unmodified client against it
+    #[cfg(target_os = "linux")]
+    Exec(cmd::exec::ExecArgs),
     Check(cmd::check::CheckArgs),
     /// Decode a recording for people
     Trace(cmd::trace::TraceArgs),
@@ -25,12 +28,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => cmd::run::run(&args),
+        Command::Run(args) => cmd::run::run(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(target_os = "linux")]
+        Command::Exec(args) => cmd::exec::run(&args),
         Command::Check(args) => return cmd::check::run(&args),
-        Command::Trace(args) => cmd::trace::run(&args),
+        Command::Trace(args) => cmd::trace::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) => failure.report(),
     }
 }

@@ -158,7 +158,7 @@ fn absolute(path: &Path) -> String {
 }
 
 /// Tells people on stderr what ports report; never ends.
-async fn tell(mut notices: UnboundedReceiver<Notice>) {
+pub(super) async fn tell(mut notices: UnboundedReceiver<Notice>) {
     while let Some(notice) = notices.recv().await {
         eprintln!("warning: {notice}");
     }

@@ -183,7 +183,10 @@ impl Port {
             self.serve_request(request)?;
         }
         self.hear(wall)?;
-        self.move_pins(wall);
+        // Behind a change that is made, the next one may be due as soon as what was written between them is read.
+        while self.move_pins(wall) {
+            self.hear(wall)?;
+        }
         let audience = !self.host.is_alone() && !self.blocked && !self.outbox.is_crowded();
         let progress = self.paced.advance(wall, audience);
         // The host must not hear of anything that a kill could undo.

@@ -28,6 +28,8 @@ pub struct PortStatus {
     pub unread_bytes_lost: u64,
     /// How often a client has flushed its input.
     pub input_flushes: u64,
+    /// How often a change of modem lines was asked for.
+    pub line_changes: u64,
 }
 
 /// A status that the serving task writes and others read.
@@ -46,6 +48,7 @@ impl SharedStatus {
             chip_bytes: 0,
             unread_bytes_lost: 0,
             input_flushes: 0,
+            line_changes: 0,
         })))
     }
 

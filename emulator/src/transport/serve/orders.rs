@@ -48,6 +48,9 @@ impl Port {
             | Control::Boot { .. }
             | Control::Power { .. }
             | Control::Break => {
+                if matches!(control, Control::Lines(_) | Control::ChangeLines(_)) {
+                    self.status.change(|status| status.line_changes += 1);
+                }
                 self.modem.ask(control, answer);
                 return Ok(());
             }
@@ -83,8 +86,12 @@ impl Port {
     }
 
     /// Does what was asked of lines and pins, as far as its time has come.
-    pub(super) fn move_pins(&mut self, wall: Nanos) {
+    ///
+    /// False when there was nothing to do.
+    pub(super) fn move_pins(&mut self, wall: Nanos) -> bool {
+        let mut moved = false;
         while let Some((control, answer)) = self.modem.next(self.paced.module_time(wall)) {
+            moved = true;
             match control {
                 Control::Lines(lines) => {
                     let drive = self.modem.drive(lines);
@@ -108,6 +115,7 @@ impl Port {
                 let _ = answer.send(Answer::Done);
             }
         }
+        moved
     }
 
     /// A low level for longer than a byte. Assumed, as in [`crate::uart::resample`]: the chip's UART takes it for one 00h.
