@@ -32,6 +32,7 @@
 
 mod chip;
 pub mod conformance;
+pub mod control;
 pub mod event;
 pub mod firmware;
 pub mod flash;

@@ -279,6 +279,11 @@ impl Module {
         self.enable
     }
 
+    /// Whether the module has its supply.
+    pub fn power_on(&self) -> bool {
+        self.power
+    }
+
     /// How often the module has left reset, power-up included, command and CPU resets excluded.
     pub fn resets(&self) -> u64 {
         self.resets

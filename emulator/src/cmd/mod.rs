@@ -1,9 +1,12 @@
 //! The subcommands of `bl702-emu`, one file each.
 
 pub(crate) mod check;
+pub(crate) mod ctl;
 #[cfg(target_os = "linux")]
 pub(crate) mod exec;
 pub(crate) mod failure;
+mod new_file;
 pub(crate) mod options;
 pub(crate) mod run;
+pub(crate) mod services;
 pub(crate) mod trace;

@@ -92,13 +92,18 @@ impl ModuleOptions {
         Ok(profile)
     }
 
+    /// The seed of one of several modules.
+    pub(crate) fn seed_of(&self, index: Option<usize>) -> u64 {
+        self.seed.wrapping_add(index.unwrap_or(0) as u64)
+    }
+
     /// The module and what serves it. Of several modules (`index`), each has files of its own: `FILE-0`, `FILE-1`...
     pub(crate) fn build(&self, profile: &Profile, index: Option<usize>) -> Result<(Module, PortOptions), Failure> {
         let levels = pins(profile.wiring, profile.boot, ModemLines::default());
         let mut builder = Module::builder(profile.clone())
             .boot_high(levels.boot_high)
             .start(self.start)
-            .seed(self.seed.wrapping_add(index.unwrap_or(0) as u64));
+            .seed(self.seed_of(index));
         let mut memories = HeldMemories::default();
         if let Some(path) = &self.flash {
             let (file, contents) = open_flash(&numbered(path, index), profile.flash_part.capacity_bytes)?;

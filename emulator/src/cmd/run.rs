@@ -18,9 +18,11 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::failure::Failure;
 use super::options::{ModuleOptions, numbered};
+use super::services::{Host, ServiceAddresses, ServiceOptions};
 
-/// Descriptors a module takes at most: both ends of the pty, the timer, three files.
-const DESCRIPTORS_A_MODULE: u64 = 6;
+/// Descriptors a module takes at most: both ends of the pty, the timer, three files, two links, two listening sockets and
+/// a client of each.
+const DESCRIPTORS_A_MODULE: u64 = 12;
 /// Descriptors the process takes besides.
 const DESCRIPTORS_BESIDES: u64 = 64;
 
@@ -33,6 +35,9 @@ pub(crate) struct RunArgs {
     /// Symbolic link to the pty, removed at exit; nothing but a dangling link is replaced
     #[arg(long, value_name = "PATH")]
     link: Option<PathBuf>,
+
+    #[command(flatten)]
+    services: ServiceOptions,
 
     /// Serve N modules; links, flash, eFuse and recording files are PATH-0, PATH-1...
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -60,6 +65,7 @@ struct Place {
     pty: PathBuf,
     index: Option<usize>,
     link: Option<Link>,
+    services: ServiceAddresses,
 }
 
 async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
@@ -79,7 +85,7 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
     let mut places = Vec::with_capacity(count);
     for index in 0..count {
         let index = arguments.count.map(|_| index);
-        let (port, place) = set_up(arguments, &profile, index, watch.as_deref(), &notices)?;
+        let (port, place) = set_up(arguments, &profile, index, watch.as_deref(), &notices).await?;
         places.push(place);
         ports.spawn_local(port.serve());
     }
@@ -101,7 +107,7 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
     }
 }
 
-fn set_up(
+async fn set_up(
     arguments: &RunArgs,
     profile: &Profile,
     index: Option<usize>,
@@ -114,7 +120,16 @@ fn set_up(
         Some(path) => Some(Link::create(&numbered(path, index), port.path())?),
         None => None,
     };
-    let place = Place { pty: port.path().to_owned(), index, link };
+    let host = Host {
+        port: &port,
+        index,
+        link: link.as_ref().map(Link::path),
+        profile: &profile.name,
+        seed: arguments.module.seed_of(index),
+        notices,
+    };
+    let services = arguments.services.start(host).await?;
+    let place = Place { pty: port.path().to_owned(), index, link, services };
     Ok((port, place))
 }
 
@@ -125,6 +140,16 @@ fn announce(arguments: &RunArgs, profile: &Profile, places: &[Place]) -> io::Res
     } else {
         for place in places {
             writeln!(out, "{}", place.pty.display())?;
+        }
+        // Not on standard output, which is for scripts.
+        for place in places {
+            let pty = place.pty.display();
+            if let Some(address) = place.services.rfc2217 {
+                eprintln!("{pty} is also rfc2217://{address}");
+            }
+            if let Some(path) = &place.services.control {
+                eprintln!("{pty} is controlled by: bl702-emu ctl {} COMMAND", path.display());
+            }
         }
     }
     out.flush()
@@ -139,6 +164,8 @@ fn addresses(arguments: &RunArgs, profile: &Profile, places: &[Place]) -> Value 
             json!({
                 "pty": place.pty,
                 "link": place.link.as_ref().map(|link| absolute(link.path())),
+                "rfc2217": place.services.rfc2217,
+                "control": place.services.control,
                 "flash": file(&arguments.module.flash, place.index),
                 "efuse": file(&arguments.module.efuse, place.index),
                 "record": file(&arguments.module.record, place.index),

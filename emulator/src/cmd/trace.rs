@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &TraceArgs) -> Result<(), Failure> {
 }
 
 /// Why a listing ends before its recording.
-enum Stop {
+pub(super) enum Stop {
     /// Nobody reads standard output any more (`| head`).
     ReaderGone,
     Failure(Failure),
@@ -65,7 +65,8 @@ fn follow(path: &Path, follow: bool, listing: &mut Listing) -> Result<(), Stop> 
     }
 }
 
-struct Listing {
+/// A recording on its way to standard output.
+pub(super) struct Listing {
     path: PathBuf,
     reader: RecordReader,
     dissector: Dissector,
@@ -75,7 +76,8 @@ struct Listing {
 }
 
 impl Listing {
-    fn new(path: &Path) -> Listing {
+    /// One that calls the recording `path`.
+    pub(super) fn new(path: &Path) -> Listing {
         Listing {
             path: path.to_owned(),
             reader: RecordReader::new(),
@@ -91,15 +93,20 @@ impl Listing {
         loop {
             match from.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(length) => self.reader.push(&buffer[..length]),
+                Ok(length) => self.take(&buffer[..length])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     let what = format!("cannot read {:?}: {error}", self.path);
                     return Err(Stop::Failure(Failure::usage(what, "give a file made with --record")));
                 }
             }
-            self.decode()?;
         }
+    }
+
+    /// Prints what the next bytes of the recording complete.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        self.reader.push(bytes);
+        self.decode()
     }
 
     fn decode(&mut self) -> Result<(), Stop> {
@@ -125,7 +132,7 @@ impl Listing {
     }
 
     /// The end of the recording.
-    fn finish(&mut self) -> Result<(), Stop> {
+    pub(super) fn finish(&mut self) -> Result<(), Stop> {
         let cut = self.reader.finish();
         self.decode()?;
         let lines = self.dissector.finish();
@@ -136,7 +143,10 @@ impl Listing {
             return Err(Stop::Failure(Failure::usage(what, "give a file made with --record")));
         }
         if let Some(cut) = cut {
-            eprintln!("note: {:?} ends within line {}: its writer was killed or still runs", self.path, cut.line);
+            eprintln!(
+                "note: {:?} ends within line {}: its writer was killed or still runs",
+                self.path, cut.line
+            );
         }
         match self.bad_lines {
             0 => Ok(()),
@@ -150,12 +160,13 @@ impl Listing {
     fn print(&mut self, lines: &[DecodedLine]) -> Result<(), Stop> {
         for line in lines {
             let seconds = line.time.as_secs_f64();
-            writeln!(self.out, "{seconds:>12.6}  {:<5}  {}", line.kind.label(), line.text).map_err(cannot_print)?;
+            writeln!(self.out, "{seconds:>12.6}  {:<5}  {}", line.kind.label(), line.text)
+                .map_err(cannot_print)?;
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Stop> {
+    pub(super) fn flush(&mut self) -> Result<(), Stop> {
         self.out.flush().map_err(cannot_print)
     }
 }

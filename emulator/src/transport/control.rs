@@ -76,6 +76,8 @@ pub struct ModuleStatus {
     pub now: Nanos,
     /// What runs on the chip.
     pub running: Running,
+    /// The supply.
+    pub power_on: bool,
     /// The EN pin.
     pub enable_high: bool,
     /// The BOOT pin.
@@ -92,6 +94,7 @@ impl ModuleStatus {
         ModuleStatus {
             now: module.now(),
             running: module.running(),
+            power_on: module.power_on(),
             enable_high: module.enable_high(),
             boot_high: module.boot_high(),
             resets: module.resets(),

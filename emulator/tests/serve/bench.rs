@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{OptionalActions, QueueSelector};
 
 /// Longer than anything takes on a busy machine; only a failing test waits so long.
-const PATIENCE_MS: u64 = 20_000;
+const PATIENCE_MS: u64 = 3_000;
 /// How long nothing must come for "the chip says nothing". Too short makes a test weaker, never wrong.
 pub(crate) const SILENCE_MS: u64 = 30;
 
@@ -83,12 +83,17 @@ impl Emulator {
     /// The next line of warnings.
     pub(crate) fn warning(&mut self) -> String {
         loop {
-            let line = line(self.child.stderr.as_mut().unwrap());
+            let line = self.error_line();
             // The addresses come there as well.
             if line.is_empty() || line.starts_with("warning: ") {
                 return line;
             }
         }
+    }
+
+    /// The next line on standard error.
+    pub(crate) fn error_line(&mut self) -> String {
+        line(self.child.stderr.as_mut().unwrap())
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -121,7 +126,8 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn open(path: &Path, baud_bps: u32) -> Client {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let port = rustix::fs::open(path, flags, Mode::empty()).unwrap_or_else(|errno| panic!("{path:?}: {errno}"));
+        let port =
+            rustix::fs::open(path, flags, Mode::empty()).unwrap_or_else(|errno| panic!("{path:?}: {errno}"));
         let client = Client { port };
         client.set_rates(baud_bps, baud_bps);
         client

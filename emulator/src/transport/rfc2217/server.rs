@@ -1,11 +1,11 @@
 //! The listening socket: lets one client at a time have the port.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 
 use super::connection::converse;
 use super::session::INITIAL_BAUD_BPS;
-use crate::transport::clients::ClientWatch;
 use crate::transport::control::{Control, PortBusy, PortControl, PortGone};
 use crate::transport::network::ClientEnd;
 use crate::transport::serve::Port;
@@ -42,14 +41,13 @@ pub struct Rfc2217Server {
     port: PortControl,
     status: SharedStatus,
     notices: UnboundedSender<Notice>,
-    watch: Option<Arc<ClientWatch>>,
     signature: String,
 }
 
 impl Rfc2217Server {
     /// Listens at the first of `addresses` that can be had; port 0 is any free one. Must be called in a tokio runtime.
     ///
-    /// `watch` is the port's, to see a program that has just closed the pty; `signature` is what the server calls itself.
+    /// `signature` is what the server calls itself.
     ///
     /// # Errors
     /// What the kernel says to the last of the addresses.
@@ -57,7 +55,6 @@ impl Rfc2217Server {
         addresses: &[SocketAddr],
         port: &Port,
         notices: UnboundedSender<Notice>,
-        watch: Option<Arc<ClientWatch>>,
         signature: impl Into<String>,
     ) -> io::Result<Rfc2217Server> {
         let listener = TcpListener::bind(addresses).await?;
@@ -67,7 +64,6 @@ impl Rfc2217Server {
             port: port.control(),
             status: port.status(),
             notices,
-            watch,
             signature: signature.into(),
         })
     }
@@ -97,7 +93,7 @@ impl Rfc2217Server {
                     continue;
                 }
                 Some(_) = refusals.join_next() => continue,
-                accepted = self.listener.accept(), if !is_leaving.get() => accepted,
+                accepted = poll_fn(|context| self.poll_accept(&is_leaving, context)) => accepted,
             };
             match (accepted, &client) {
                 (Ok((stream, peer)), Some(client)) => {
@@ -125,12 +121,17 @@ impl Rfc2217Server {
         }
     }
 
+    /// The next client, which waits while the one before is leaving: it may have found that out in this very round.
+    fn poll_accept(
+        &self,
+        is_leaving: &Cell<bool>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        if is_leaving.get() { Poll::Pending } else { self.listener.poll_accept(context) }
+    }
+
     /// Asks for the port; gives why not, as a client may be told.
     async fn admit(&self) -> Result<Result<ClientEnd, String>, PortGone> {
-        if let Some(watch) = &self.watch {
-            // An error will be seen by whoever runs the watch; here the port decides by what it knows.
-            let _ = watch.dispatch();
-        }
         let attached = self.port.attach(INITIAL_BAUD_BPS).await?;
         Ok(attached.map_err(|PortBusy| {
             format!("a program on the module's own machine has {} open", self.status.get().pty.display())

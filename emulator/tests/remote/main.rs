@@ -1,0 +1,11 @@
+//! `bl702-emu run --rfc2217` and `bl702-emu ctl` from outside: sockets, programs, a protocol spoken by hand.
+
+#[allow(dead_code)]
+#[path = "../serve/bench.rs"]
+mod bench;
+mod control_socket;
+mod ctl;
+mod network;
+mod pyserial;
+mod rfc2217;
+mod ser2net;
