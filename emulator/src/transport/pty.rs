@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use pty_process::blocking::Pts;
 use rustix::fs::OFlags;
 use rustix::ioctl::{Opcode, Setter};
-use rustix::termios::{ControlModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios};
+use rustix::termios::{ControlModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex};
 use tokio::io::Interest;
 
 use super::readiness::Readiness;
@@ -24,6 +24,9 @@ const TIOCPKT_IOCTL: u8 = 0x40;
 
 /// What a slave shows before any client has set a rate (assumed; the chip follows any rate).
 const INITIAL_BAUD_BPS: u32 = 115_200;
+
+/// An input rate that follows the output rate (termios(3)).
+const SAME_AS_OUTPUT: u32 = 0;
 
 /// Why a pty does not work.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,8 @@ pub struct Pty {
     slave: Pts,
     path: PathBuf,
     rates: HostRates,
+    /// Output and input rate as they stood in the settings at the last sample.
+    settings_bps: (u32, u32),
     packet: Vec<u8>,
 }
 
@@ -104,6 +109,7 @@ impl Pty {
         settings.special_codes[SpecialCodeIndex::VMIN] = 1;
         settings.special_codes[SpecialCodeIndex::VTIME] = 0;
         settings.set_speed(INITIAL_BAUD_BPS).map_err(at(&path, "setting its rate"))?;
+        settings.set_input_speed(SAME_AS_OUTPUT).map_err(at(&path, "setting its rate"))?;
         rustix::termios::tcsetattr(&slave, OptionalActions::Now, &settings)
             .map_err(at(&path, "making it raw"))?;
         set_packet_mode(&master).map_err(at(&path, "switching to packet mode"))?;
@@ -114,7 +120,8 @@ impl Pty {
         let master = Readiness::new(master, Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY)
             .map_err(|source| PtyError::Io { path: path.clone(), doing: "watching it", source })?;
         let rates = HostRates { send_bps: INITIAL_BAUD_BPS, receive_bps: INITIAL_BAUD_BPS };
-        let mut pty = Pty { master, slave, path, rates, packet: vec![0; 4097] };
+        let settings_bps = (INITIAL_BAUD_BPS, INITIAL_BAUD_BPS);
+        let mut pty = Pty { master, slave, path, rates, settings_bps, packet: vec![0; 4097] };
         pty.sample()?;
         Ok(pty)
     }
@@ -136,7 +143,9 @@ impl Pty {
     pub fn sample(&mut self) -> Result<HostRates, PtyError> {
         let mut settings =
             rustix::termios::tcgetattr(&self.master).map_err(at(&self.path, "reading the client's rate"))?;
-        self.rates = rates_of(&settings, self.rates);
+        let settings_bps = (settings.output_speed(), settings.input_speed());
+        self.rates = rates_of(settings_bps, self.settings_bps, self.rates);
+        self.settings_bps = settings_bps;
         if !settings.local_modes.contains(LocalModes::EXTPROC) {
             settings.local_modes |= LocalModes::EXTPROC;
             rustix::termios::tcsetattr(&self.master, OptionalActions::Now, &settings)
@@ -218,11 +227,19 @@ impl Note {
     }
 }
 
-fn rates_of(settings: &Termios, last: HostRates) -> HostRates {
+/// The rates that a client means by output and input rate `set`, when there was `before` and it meant `last`.
+///
+/// Most programs set their rate through glibc, which leaves the input rate's field (CIBAUD) as somebody else has left it,
+/// and serial drivers have but one rate: an input rate counts only if it was changed.
+fn rates_of(set: (u32, u32), before: (u32, u32), last: HostRates) -> HostRates {
+    if set == before {
+        return last;
+    }
+    let (output_bps, input_bps) = set;
     let or_last = |bps: u32, last: u32| if bps == 0 { last } else { bps };
-    let send_bps = or_last(settings.output_speed(), last.send_bps);
-    // An input rate of 0 means "the same as the output rate" (termios(3)).
-    HostRates { send_bps, receive_bps: or_last(settings.input_speed(), send_bps) }
+    let send_bps = or_last(output_bps, last.send_bps);
+    let receive_bps = if input_bps == before.1 { send_bps } else { or_last(input_bps, send_bps) };
+    HostRates { send_bps, receive_bps }
 }
 
 fn set_packet_mode(master: &impl AsFd) -> rustix::io::Result<()> {
@@ -241,5 +258,49 @@ fn at<'a>(path: &'a Path, doing: &'static str) -> impl FnOnce(rustix::io::Errno)
 impl std::fmt::Debug for Pty {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pty").field("path", &self.path).field("rates", &self.rates).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn rates(send_bps: u32, receive_bps: u32) -> HostRates {
+        HostRates { send_bps, receive_bps }
+    }
+
+    #[rstest]
+    #[case::both((500_000, 500_000), (115_200, 115_200), rates(500_000, 500_000))]
+    #[case::output_alone((500_000, 2_000_000), (2_000_000, 2_000_000), rates(500_000, 500_000))]
+    #[case::input_alone((500_000, 115_200), (500_000, 500_000), rates(500_000, 115_200))]
+    #[case::each_its_own((500_000, 115_200), (9_600, 9_600), rates(500_000, 115_200))]
+    #[case::input_follows((500_000, 0), (115_200, 115_200), rates(500_000, 500_000))]
+    #[case::hang_up((0, 0), (115_200, 115_200), rates(9_600, 9_600))]
+    #[case::nothing((1, 2), (1, 2), rates(9_600, 19_200))]
+    fn meanings(#[case] set: (u32, u32), #[case] before: (u32, u32), #[case] meant: HostRates) {
+        assert_eq!(rates_of(set, before, rates(9_600, 19_200)), meant);
+    }
+
+    /// What glibc's `cfsetspeed` and `tcsetattr` come to: the input rate stays as it was found.
+    fn set_rate_like_glibc(pty: &Pty, bps: u32) {
+        let mut settings = rustix::termios::tcgetattr(&pty.slave).unwrap();
+        settings.set_output_speed(bps).unwrap();
+        rustix::termios::tcsetattr(&pty.slave, OptionalActions::Now, &settings).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sets_one_rate_has_it_in_both_directions() {
+        let mut pty = Pty::open().unwrap();
+        set_rate_like_glibc(&pty, 500_000);
+        assert_eq!(pty.sample().unwrap(), rates(500_000, 500_000));
+        // Another program sets both, and leaves that to the next one.
+        let mut settings = rustix::termios::tcgetattr(&pty.slave).unwrap();
+        settings.set_speed(2_000_000).unwrap();
+        rustix::termios::tcsetattr(&pty.slave, OptionalActions::Now, &settings).unwrap();
+        assert_eq!(pty.sample().unwrap(), rates(2_000_000, 2_000_000));
+        set_rate_like_glibc(&pty, 115_200);
+        assert_eq!(pty.sample().unwrap(), rates(115_200, 115_200));
     }
 }
