@@ -46,7 +46,10 @@ pub(crate) struct NetworkClient {
 
 impl NetworkClient {
     pub(crate) fn connect(address: &str) -> NetworkClient {
-        let stream = TcpStream::connect(address).unwrap();
+        NetworkClient::over(TcpStream::connect(address).unwrap())
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> NetworkClient {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         NetworkClient { stream, data: vec![], options: vec![], subnegotiations: vec![], rest: vec![] }
