@@ -148,6 +148,33 @@ fn a_suspended_client_gets_everything_later() {
 }
 
 #[test]
+fn a_client_that_does_not_read_loses_bytes_and_is_told() {
+    let mut served = Served::run(LOADER);
+    let mut client = NetworkClient::ready(&served, 2_000_000);
+    client.shake_hands(2_000_000);
+    // Overruns are to be told of (SET-LINESTATE-MASK), and nothing is to be sent.
+    assert_eq!(client.command(10, &[2]), [2]);
+    client.write(b"\xff\xfa\x2c\x08\xff\xf0");
+    let (request, _) = vector("loader", "read largest");
+    // A reply takes 46 ms; there is room for 80 kB.
+    let lost = (0..100).find(|_| {
+        client.send(&request);
+        assert!(client.is_quiet(60));
+        status(served.at("control")).unread_bytes_lost > 0
+    });
+    assert!(lost.is_some_and(|requests| requests >= 7), "{lost:?}");
+    assert!(served.emulator.warning().contains("does not read what the module sends"));
+    client.write(b"\xff\xfa\x2c\x09\xff\xf0");
+    // The oldest bytes are kept: all of the first reply, from an erased flash.
+    let reply = client.receive(4 + 0x2404);
+    assert_eq!(reply[..4], *b"OK\x04\x24");
+    assert!(reply[4..].iter().all(|byte| *byte == 0xff));
+    // NOTIFY-LINESTATE: 2 is an overrun.
+    assert_eq!(client.command(6, &[]), [2]);
+    assert_eq!(client.command(6, &[]), [0]);
+}
+
+#[test]
 fn a_second_client_is_turned_away_and_the_first_one_stays() {
     let mut served = Served::run(LOADER);
     let mut first = NetworkClient::ready(&served, 500_000);
