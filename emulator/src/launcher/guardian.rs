@@ -212,16 +212,13 @@ fn watch(client: Pid, socket: &OwnedFd, children: &OwnedFd) -> io::Result<bool> 
     }
 }
 
-/// Does what the launcher would have done at its end.
+/// Removes what only this run could have a use for. A link that the user has named is left to the next run, which
+/// replaces it, and which may have begun already.
 fn tidy(places: &Places) {
-    let Some(link) = &places.link else { return };
-    if std::fs::read_link(link).is_ok_and(|target| target == places.port) {
-        // What cannot be removed is replaced by the next run.
-        let _ = std::fs::remove_file(link);
-    }
-    if let Some(directory) = &places.directory {
-        let _ = std::fs::remove_dir(directory);
-    }
+    let (Some(link), Some(directory)) = (&places.link, &places.directory) else { return };
+    // What cannot be removed is in nobody's way.
+    let _ = std::fs::remove_file(link);
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// Ends every process that is left of the tree: asks first if there is `patience`, then kills.

@@ -114,9 +114,9 @@ impl Report {
 pub(super) struct Places {
     /// The pty.
     pub(super) port: PathBuf,
-    /// An absolute path of a link to it, if there is one; the guardian removes it when the launcher is killed.
+    /// An absolute path of a link to it, if there is one.
     pub(super) link: Option<PathBuf>,
-    /// A directory that was made for the link and goes with it.
+    /// A directory that was made for the link; the guardian removes both when the launcher is killed.
     pub(super) directory: Option<PathBuf>,
 }
 

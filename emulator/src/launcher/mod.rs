@@ -145,7 +145,8 @@ impl Guardian {
 
     /// Starts the client. Must be called inside a tokio runtime.
     ///
-    /// `link` is a link to the port; the guardian removes it, and then `directory`, should this process be killed.
+    /// `link` is an absolute path of a link to the port. If `directory` was made for it, the guardian removes both should
+    /// this process be killed.
     ///
     /// # Errors
     /// Why the client does not run.

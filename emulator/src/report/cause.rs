@@ -43,8 +43,14 @@ const LAG: Nanos = Nanos::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Clues {
     uart_boot_disabled: bool,
+    signed: bool,
+    encrypted: bool,
     boot_high: bool,
     answered: bool,
+    /// The RAM loader ran, and no session of the boot ROM had come before.
+    found_loader: bool,
+    loader_worked: bool,
+    image_tried: bool,
     handshake_tried: bool,
     frame: Option<Frame>,
     unknown: Vec<UnknownId>,
@@ -55,8 +61,14 @@ pub(super) struct Clues {
 
 impl Clues {
     pub(super) fn new(module: &Module) -> Clues {
+        let efuse = Efuse(module.otp().fuses());
         Clues {
-            uart_boot_disabled: Efuse(module.otp().fuses()).uartboot_disable(),
+            uart_boot_disabled: efuse.uartboot_disable(),
+            signed: efuse.sign_required(),
+            encrypted: efuse.cpu_enc_en(),
+            found_loader: false,
+            loader_worked: false,
+            image_tried: false,
             boot_high: module.boot_high(),
             answered: false,
             handshake_tried: false,
@@ -76,7 +88,10 @@ impl Clues {
 
     pub(super) fn event(&mut self, timed: &TimedEvent) {
         match &timed.event {
-            Event::Handshake { .. } => self.answered = true,
+            Event::Handshake { stage, .. } => {
+                self.found_loader |= *stage == Stage::Loader && !self.answered;
+                self.answered = true;
+            }
             Event::Reset { boot_high } => self.boot_high = *boot_high,
             Event::SkippedByte { byte } => self.skipped(*byte, timed.at),
             Event::Reran { unknown_id, .. } => {
@@ -84,7 +99,13 @@ impl Clues {
                 self.payload_was_read(timed.at);
             }
             Event::Command { stage, id, known: false, .. } => self.begin_search(*stage, *id),
-            Event::Command { stage: Stage::Rom, known: true, .. } => self.payload_was_read(timed.at),
+            Event::Command { stage: Stage::Rom, id, known: true, .. } => {
+                self.image_tried |= *id == RomCommand::LoadBootHeader.id();
+                self.payload_was_read(timed.at);
+            }
+            Event::Command { stage: Stage::Loader, id, known: true, .. } => {
+                self.loader_worked |= *id != LoaderCommand::GetBootInfo.id();
+            }
             Event::Refused { stage, code, .. } => {
                 if *stage == Stage::Rom {
                     self.payload_was_read(timed.at);
@@ -137,17 +158,25 @@ impl Clues {
             .or_else(|| self.silence(bytes))
     }
 
+    /// What the part or its state forbids.
     fn locked(&self) -> Option<Finding> {
         let refused = |code| self.refused.contains(&code);
-        let (cause, explanation) = if refused(0x0206) {
+        // Careful hosts read the boot info and do not even try.
+        let gave_up = self.answered && !self.image_tried && !self.loader_worked;
+        let (cause, explanation) = if refused(0x0206) || self.signed && gave_up {
             (
                 "the part is signed: it refuses an unsigned image (FL0206)",
                 "nothing but an image signed with the part's key starts",
             )
-        } else if refused(0x0205) {
+        } else if refused(0x0205) || self.encrypted && gave_up {
             (
                 "the part is encrypted: it refuses an unencrypted image (FL0205)",
                 "nothing but an image encrypted with the part's key starts",
+            )
+        } else if self.found_loader && gave_up {
+            (
+                "the RAM loader was already running",
+                "many clients can't go on from there; reset the module first",
             )
         } else {
             return None;
