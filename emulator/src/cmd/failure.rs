@@ -60,12 +60,21 @@ impl From<HeldFileError> for Failure {
             HeldFileError::Size { .. } => {
                 "name another file, or choose a --profile whose flash has that size; an absent file is made erased"
             }
-            HeldFileError::InUse { .. } => "stop the other bl702-emu, or give each its own file (`--count` does)",
-            HeldFileError::NotAFile { .. } => "give the path of a raw image, or of a file that does not exist yet",
-            HeldFileError::Io { doing: "writing", .. } => {
-                return Failure::failed(error, "what the emulated memory holds could not be kept; free some space and start again");
+            HeldFileError::InUse { .. } => {
+                "stop the other bl702-emu, or give each its own file (`--count` does)"
             }
-            HeldFileError::Io { .. } => "the file must be readable and writable, and its directory must exist",
+            HeldFileError::NotAFile { .. } => {
+                "give the path of a raw image, or of a file that does not exist yet"
+            }
+            HeldFileError::Io { doing: "writing", .. } => {
+                return Failure::failed(
+                    error,
+                    "what the emulated memory holds could not be kept; free some space and start again",
+                );
+            }
+            HeldFileError::Io { .. } => {
+                "the file must be readable and writable, and its directory must exist"
+            }
         };
         Failure::usage(error, advice)
     }
@@ -74,9 +83,13 @@ impl From<HeldFileError> for Failure {
 impl From<RecordError> for Failure {
     fn from(error: RecordError) -> Failure {
         match &error {
-            RecordError::NotARecording { .. } => Failure::usage(error, "remove it, or give another name to --record"),
+            RecordError::NotARecording { .. } => {
+                Failure::usage(error, "remove it, or give another name to --record")
+            }
             RecordError::InUse { .. } => Failure::usage(error, "give another name to --record"),
-            RecordError::Io { doing: "writing", .. } => Failure::failed(error, "free some space and start again"),
+            RecordError::Io { doing: "writing", .. } => {
+                Failure::failed(error, "free some space and start again")
+            }
             RecordError::Io { .. } => Failure::usage(error, "its directory must exist and be writable"),
         }
     }

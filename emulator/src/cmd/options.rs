@@ -12,8 +12,8 @@ use bl702_emulator::transport::pace::Pace;
 use bl702_emulator::transport::record::Recorder;
 use bl702_emulator::transport::serve::PortOptions;
 use bl702_emulator::transport::wiring::{ModemLines, pins};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::failure::Failure;
 
@@ -85,7 +85,10 @@ impl ModuleOptions {
         if let Some(scale) = self.rom_time_scale {
             if !(0.01..=10.0).contains(&scale) {
                 let what = format!("--rom-time-scale is {scale}, must be 0.01 to 10");
-                return Err(Failure::usage(what, "0.5 is what the boot ROM probably does, 1.0 what it means to do"));
+                return Err(Failure::usage(
+                    what,
+                    "0.5 is what the boot ROM probably does, 1.0 what it means to do",
+                ));
             }
             profile.rom_time_scale = scale;
         }
@@ -98,7 +101,11 @@ impl ModuleOptions {
     }
 
     /// The module and what serves it. Of several modules (`index`), each has files of its own: `FILE-0`, `FILE-1`...
-    pub(crate) fn build(&self, profile: &Profile, index: Option<usize>) -> Result<(Module, PortOptions), Failure> {
+    pub(crate) fn build(
+        &self,
+        profile: &Profile,
+        index: Option<usize>,
+    ) -> Result<(Module, PortOptions), Failure> {
         let levels = pins(profile.wiring, profile.boot, ModemLines::default());
         let mut builder = Module::builder(profile.clone())
             .boot_high(levels.boot_high)
@@ -150,15 +157,23 @@ fn load_profile(word: &str) -> Result<Profile, Failure> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| {
         let known = Profile::names().collect::<Vec<_>>().join(", ");
-        Failure::usage(format!("cannot read the profile {path:?}: {error}"), format!("built-in profiles: {known}"))
+        Failure::usage(
+            format!("cannot read the profile {path:?}: {error}"),
+            format!("built-in profiles: {known}"),
+        )
     })?;
     Profile::from_toml(&text).map_err(|error| {
-        Failure::usage(format!("{path:?}: {error}"), "fixtures/profiles/xt-zb2.toml in the sources shows every field")
+        Failure::usage(
+            format!("{path:?}: {error}"),
+            "fixtures/profiles/xt-zb2.toml in the sources shows every field",
+        )
     })
 }
 
 /// The words of an option and their meanings.
-fn words<T: Copy + Send + Sync + 'static>(table: &'static [(&'static str, T)]) -> impl TypedValueParser<Value = T> {
+fn words<T: Copy + Send + Sync + 'static>(
+    table: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(table.iter().map(|(word, _)| *word)).try_map(|given| {
         table.iter().find(|(word, _)| *word == given).map(|(_, value)| *value).ok_or("unknown word")
     })

@@ -208,7 +208,9 @@ struct Interrupts {
 
 impl Interrupts {
     fn new() -> Result<Interrupts, Failure> {
-        let catch = |kind| signal(kind).map_err(|error| Failure::failed(format!("cannot catch signals: {error}"), ""));
+        let catch = |kind| {
+            signal(kind).map_err(|error| Failure::failed(format!("cannot catch signals: {error}"), ""))
+        };
         Ok(Interrupts {
             interrupt: catch(SignalKind::interrupt())?,
             terminate: catch(SignalKind::terminate())?,

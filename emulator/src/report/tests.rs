@@ -31,7 +31,7 @@ impl Bench {
     }
 
     fn wait(&mut self, duration: Nanos) {
-        self.at = self.at + duration;
+        self.at += duration;
         self.module.advance(self.at);
         while let Some(burst) = self.module.transmit() {
             self.report.chip(&burst);

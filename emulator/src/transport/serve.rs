@@ -60,7 +60,7 @@ pub struct PortOptions {
     pub wiring: Option<Wiring>,
     /// What BOOT follows; by default it stays as it is.
     pub boot: Option<Boot>,
-    /// A serial driver's ways with the modem lines; by default nothing but a [`Control`] moves a line.
+    /// A serial driver's ways with the modem lines; by default nothing but a [`PortControl`] moves a line.
     pub driver: Option<SerialDriver>,
     /// Is told what happens.
     pub observer: Option<Observer>,

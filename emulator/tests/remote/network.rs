@@ -85,7 +85,7 @@ impl NetworkClient {
             if let Some(at) = self.subnegotiations.iter().position(|content| content[1] == 100 + code) {
                 return self.subnegotiations.remove(at)[2..].to_vec();
             }
-            assert!(self.read(), "the server has gone");
+            assert!(self.read(), "the server has gone: {}", String::from_utf8_lossy(&self.data));
         }
     }
 

@@ -84,7 +84,8 @@ fn an_exclusive_lock_goes_with_its_client() {
 #[test]
 fn a_client_that_does_not_read_blocks_nothing() {
     let mut emulator = Emulator::run(&["--profile", "vectors-loader", "--start", "loader", "--count", "2"]);
-    let clients = [emulator.first_line.clone(), emulator.next_line()].map(|path| Client::open(Path::new(&path), 3_000_000));
+    let clients = [emulator.first_line.clone(), emulator.next_line()]
+        .map(|path| Client::open(Path::new(&path), 3_000_000));
     clients[0].shake_hands(3_000_000);
     // Status register read (37h) of 30,000 bytes; the kernel's queue takes 16 kB of them.
     clients[0].send(&hex("370008000500000030750000"));

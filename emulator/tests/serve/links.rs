@@ -56,8 +56,17 @@ fn a_link_in_use_and_a_file_are_not_replaced() {
 fn json_names_every_address() {
     let dir = tempfile::tempdir().unwrap();
     let (link, flash) = (dir.path().join("module"), dir.path().join("flash.bin"));
-    let mut emulator =
-        Emulator::run(&["--profile", "vectors-rom", "--json", "--count", "2", "--link", arg(&link), "--flash", arg(&flash)]);
+    let mut emulator = Emulator::run(&[
+        "--profile",
+        "vectors-rom",
+        "--json",
+        "--count",
+        "2",
+        "--link",
+        arg(&link),
+        "--flash",
+        arg(&flash),
+    ]);
     let all: serde_json::Value = serde_json::from_str(&emulator.first_line).unwrap();
     assert_eq!(all["pid"], emulator.pid());
     assert_eq!(all["profile"], "vectors-rom");

@@ -97,7 +97,8 @@ fn an_idle_emulator_has_no_timer_running() {
     let timers = || -> Vec<String> {
         let infos = std::fs::read_dir(format!("/proc/{}/fdinfo", emulator.pid())).unwrap();
         let texts = infos.map(|info| std::fs::read_to_string(info.unwrap().path()).unwrap());
-        let values = texts.filter_map(|text| Some(text.lines().find(|line| line.starts_with("it_value:"))?.to_owned()));
+        let values = texts
+            .filter_map(|text| Some(text.lines().find(|line| line.starts_with("it_value:"))?.to_owned()));
         values.collect()
     };
     assert_eq!(timers(), vec!["it_value: (0, 0)"; 5]);

@@ -24,7 +24,8 @@ fn a_recording_holds_both_directions_and_trace_explains_it() {
     let (mut asked, mut answered) = (false, false);
     for record in &records {
         if let Record::Bytes(burst) = record {
-            asked |= burst.direction == Direction::Host && burst.baud_bps == 460_800 && burst.bytes == request;
+            asked |=
+                burst.direction == Direction::Host && burst.baud_bps == 460_800 && burst.bytes == request;
             answered |= burst.direction == Direction::Chip && burst.bytes == reply;
         }
     }

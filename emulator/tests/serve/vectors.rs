@@ -37,24 +37,29 @@ fn play(row: &Vector, pace: &str, dir: &Path) {
         write(&efuse, &fuses);
         args.extend(["--efuse", arg(&efuse)]);
     }
+    let recording = dir.join("session.jsonl");
+    args.extend(["--record", arg(&recording)]);
     let emulator = Emulator::run(&args);
     let baud_bps = row.baud_bps.unwrap_or(BAUD_BPS);
     let client = emulator.open(baud_bps);
     client.shake_hands(baud_bps);
     let mut baud_bps = baud_bps;
     for step in row.setup.iter().chain([&row.request]) {
-        baud_bps = perform(&client, step, baud_bps, pace, &row.name);
+        baud_bps = perform(&client, step, baud_bps, pace).unwrap_or_else(|difference| {
+            let recording = std::fs::read_to_string(&recording).unwrap();
+            panic!("{}: {difference}\n{recording}", row.name);
+        });
     }
 }
 
 /// Does a step at this rate; gives the rate for the next one.
-fn perform(client: &Client, step: &Step, baud_bps: u32, pace: &str, name: &str) -> u32 {
+fn perform(client: &Client, step: &Step, baud_bps: u32, pace: &str) -> Result<u32, String> {
     let burst = vec![0x55; baud_bps as usize * 3 / 10_000];
     let request = match &step.action {
         Action::Send(request) => request,
         Action::Handshake if step.response.as_ref().is_some_and(|answer| !answer.is_empty()) => {
             client.shake_hands(baud_bps);
-            return baud_bps;
+            return Ok(baud_bps);
         }
         // In vain, says the row.
         _ => &burst,
@@ -63,16 +68,22 @@ fn perform(client: &Client, step: &Step, baud_bps: u32, pace: &str, name: &str) 
     client.set_rates(baud_bps, answer_bps);
     match &step.response {
         Some(expected) if !expected.is_empty() => {
-            assert_eq!(client.ask(request, expected.len()), *expected, "{name}");
+            let answer = client.ask(request, expected.len());
+            if answer != *expected {
+                return Err(format!("expected {expected:02x?}, got {answer:02x?}"));
+            }
         }
         _ => {
             client.send(request);
-            let on_the_line_ms = if pace == "wire" { request.len() as u64 * 10_000 / u64::from(baud_bps) } else { 0 };
-            assert!(client.is_quiet(on_the_line_ms + SILENCE_MS), "{name}");
+            let on_the_line_ms =
+                if pace == "wire" { request.len() as u64 * 10_000 / u64::from(baud_bps) } else { 0 };
+            if !client.is_quiet(on_the_line_ms + SILENCE_MS) {
+                return Err("an answer where none is expected".to_owned());
+            }
         }
     }
     client.set_rates(answer_bps, answer_bps);
-    answer_bps
+    Ok(answer_bps)
 }
 
 /// The ROM's command 20h names an old and a new rate, and is answered at the new one.
@@ -109,7 +120,8 @@ fn loader_rows(#[values(0, 1, 2, 3)] quarter: usize) {
 #[rstest]
 fn loader_rows_on_the_wire(#[values(0, 1)] half: usize) {
     // Those that need no erase: 64 KiB take the flash of the vectors 300 ms.
-    let short = |row: &Vector| row.class == "core" && !row.name.contains("erase") && row.request.response.is_some();
+    let short =
+        |row: &Vector| row.class == "core" && !row.name.contains("erase") && row.request.response.is_some();
     let rows = vectors("loader").into_iter().filter(short);
     assert!(play_all(rows.skip(half).step_by(12), "wire") > 5);
 }
