@@ -3,7 +3,8 @@
 //! It starts the client, tells the launcher how it ended, and outlives a launcher that is killed: then, and when the
 //! launcher says farewell, it ends what is left of the client's process tree. Orphans of the tree come to it (it is
 //! their subreaper), so nothing gets away; that also keeps them descendants of the launcher, which a kernel with the
-//! Yama module wants of a process whose memory is read. If the guardian itself is killed, so is the client.
+//! Yama module wants of a process whose memory is read. If the guardian itself is killed, so is the client, and the
+//! launcher, next in line for orphans, ends the rest.
 //!
 //! It is forked before the launcher opens anything that it must not share: a copy of the pty's master in here would
 //! keep the port alive behind a dead launcher.
@@ -248,6 +249,21 @@ fn end_children(children: &OwnedFd, patience: Nanos) -> io::Result<()> {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => signals::drain(children)?,
             Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Ends what comes to the launcher when the guardian has been killed: the client and its children.
+pub(super) fn end_orphans() {
+    loop {
+        for pid in children_of(getpid()) {
+            // One that has just ended cannot be another process yet: only this one reaps it.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        match waitpid(None, WaitOptions::empty()) {
+            // Its children come here now.
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
         }
     }
 }

@@ -137,6 +137,9 @@ impl Guardian {
         let filter = Filter::new().ok_or(LaunchError::Processor)?;
         let (mask, signals) = signals::block_passed_on().map_err(failed("blocking signals"))?;
         let (socket, guardians_end) = messages::pair().map_err(failed("making a socket pair"))?;
+        // Should the guardian be killed, its charges come here.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(|errno| failed("becoming a reaper of orphans")(errno.into()))?;
         let program = client.first().cloned().unwrap_or_default();
         let job = guardian::Job { client, filter, mask };
         let pid = guardian::fork(job, &socket, guardians_end).map_err(failed("forking"))?;
@@ -218,8 +221,10 @@ impl Client {
     ///
     /// Must run in a `LocalSet` in which the port is served.
     ///
+    /// If somebody kills the guardian, the client is killed as well.
+    ///
     /// # Errors
-    /// [`LaunchError::GuardianGone`] when somebody killed the guardian; the client is dead then, too.
+    /// [`LaunchError::Io`].
     pub async fn attend(&self, control: PortControl, status: SharedStatus) -> Result<ClientEnd, LaunchError> {
         let (stop, _running) =
             pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("making a pipe")(errno.into()))?;
@@ -231,7 +236,14 @@ impl Client {
             .map_err(failed("starting the supervisor"))?;
         let answers = Answers::new(self.listener.clone(), control, status);
         tokio::select! {
-            end = self.ended() => end,
+            end = self.ended() => match end {
+                Err(LaunchError::GuardianGone) => {
+                    // The kernel has killed the client with it.
+                    guardian::end_orphans();
+                    Ok(ClientEnd::Killed(libc::SIGKILL))
+                }
+                end => end,
+            },
             error = self.pass_signals_on() => Err(failed("reading signals")(error)),
             // All calls are made by the client: its end ends them.
             () = answers_for_ever(answers, calls) => Err(LaunchError::GuardianGone),

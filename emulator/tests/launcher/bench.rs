@@ -84,7 +84,7 @@ impl Bench {
     }
 
     /// Compiles one of the clients beside this file; `None`, and a word about it, where there is no C compiler or it
-    /// cannot do what `flags` ask.
+    /// lacks what `flags` ask for.
     pub(crate) fn compile(&self, name: &str, flags: &[&str]) -> Option<PathBuf> {
         let source =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/launcher/clients").join(format!("{name}.c"));
@@ -95,9 +95,9 @@ impl Bench {
         }
         let done = Command::new("cc")
             .args(["-O1", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror", "-pthread"])
-            .args(flags)
             .arg("-o")
             .args([&program, &source])
+            .args(flags)
             .output()
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -108,7 +108,7 @@ impl Bench {
         let source = self.path("probe.c");
         fs::write(&source, "#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n").unwrap();
         let program = self.path("probe");
-        let done = Command::new("cc").args(flags).arg("-o").args([&program, &source]).output();
+        let done = Command::new("cc").arg("-o").args([&program, &source]).args(flags).output();
         done.is_ok_and(|done| done.status.success())
     }
 
@@ -146,6 +146,5 @@ pub(crate) fn wait(mut child: Child) -> ExitStatus {
     if poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&bound)).unwrap() == 0 {
         child.kill().unwrap();
     }
-    let status = child.wait().unwrap();
-    status
+    child.wait().unwrap()
 }

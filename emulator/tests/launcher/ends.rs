@@ -125,6 +125,21 @@ fn a_killed_client_ends_the_emulator_the_same_way() {
 }
 
 #[test]
+fn a_killed_guardian_takes_the_client_with_it() {
+    let bench = Bench::new();
+    let (child, tree) = start_tree(&bench, &[]);
+    // The one child that the emulator has.
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let Ok(guardian) = std::fs::read_to_string(&children) else {
+        eprintln!("skipped: no {children} in this kernel");
+        return;
+    };
+    kill_process(Pid::from_raw(guardian.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(wait(child).signal(), Some(9));
+    tree.iter().for_each(wait_for_end);
+}
+
+#[test]
 fn a_launcher_inside_a_launcher_says_why_it_cannot_work() {
     let bench = Bench::new();
     let done = bench.exec(&[], &[env!("CARGO_BIN_EXE_bl702-emu"), "exec", "--", "true"]);
