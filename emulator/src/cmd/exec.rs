@@ -24,7 +24,6 @@ use tokio::task::LocalSet;
 use super::failure::Failure;
 use super::options::ModuleOptions;
 use super::run::tell;
-use super::services::{Host, ServiceOptions};
 
 /// How much module time the last command of a client may take after the client's end: a chip erase at its worst.
 const LAST_COMMAND: Nanos = Nanos::from_secs(120);
@@ -39,9 +38,6 @@ pub(crate) struct ExecArgs {
     /// Symbolic link to the pty, removed at exit; nothing but a dangling link is replaced
     #[arg(long, value_name = "PATH")]
     link: Option<PathBuf>,
-
-    #[command(flatten)]
-    services: ServiceOptions,
 
     /// Write the summary as JSON to FILE too
     #[arg(long, value_name = "FILE")]
@@ -123,20 +119,8 @@ async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<(Report, Clie
     let follows_at_once = arguments.module.wiring.is_some();
     options.driver = Some(SerialDriver { follows_at_once });
     let (notices, heard) = unbounded_channel();
-    let mut port = Port::new(module, options, Some(watch.as_ref()), notices.clone())?;
+    let mut port = Port::new(module, options, Some(watch.as_ref()), notices)?;
     let place = Place::create(arguments, port.path())?;
-    let host = Host {
-        port: &port,
-        index: None,
-        link: arguments.link.as_deref(),
-        profile: &profile.name,
-        seed: arguments.module.seed_of(None),
-        notices: &notices,
-    };
-    let services = arguments.services.start(host).await?;
-    if let Some(address) = services.rfc2217 {
-        let _ = writeln!(io::stderr(), "bl702-emu exec: the module is at rfc2217://{address} too");
-    }
 
     let client =
         guardian.start(port.path(), place.link_path(), place.directory()).await.map_err(Stop::Launch)?;
