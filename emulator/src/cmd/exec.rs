@@ -71,14 +71,18 @@ pub(crate) fn run(arguments: &ExecArgs) -> Result<ExitCode, Failure> {
         .enable_io()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}"), ""))?;
-    let done = LocalSet::new().block_on(&runtime, serve(arguments, guardian));
+    let tasks = LocalSet::new();
+    let done = tasks.block_on(&runtime, serve(arguments, guardian));
+    // The services go before the port: whoever gets its number next finds the sockets' names free.
+    drop(tasks);
     // A look through /proc for a second client may still be under way; nobody waits for it any more.
     runtime.shutdown_background();
-    let (report, end) = match done {
+    let Done { report, end, port } = match done {
         Ok(done) => done,
         Err(Stop::Launch(error)) => return not_launched(error),
         Err(Stop::Failure(failure)) => return Err(failure),
     };
+    drop(port);
     // Nobody may be there to read it any more; the client's exit status matters more.
     let _ = write!(io::stderr(), "bl702-emu exec\n{report}{}", note_on_lines(arguments, &report));
     if let (Some(file), Some(path)) = (report_file, &arguments.report) {
@@ -90,6 +94,13 @@ pub(crate) fn run(arguments: &ExecArgs) -> Result<ExitCode, Failure> {
         })?;
     }
     Ok(ExitCode::from(end.repeat()))
+}
+
+/// A run that has come to its end.
+struct Done {
+    report: Report,
+    end: ClientEnd,
+    port: Port,
 }
 
 /// Why there is no report.
@@ -104,7 +115,7 @@ impl<E: Into<Failure>> From<E> for Stop {
     }
 }
 
-async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<(Report, ClientEnd), Stop> {
+async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<Done, Stop> {
     let profile = arguments.module.profile()?;
     let (module, mut options) = arguments.module.build(&profile, None)?;
     let watch = ClientWatch::new().map_err(|error| {
@@ -143,7 +154,7 @@ async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<(Report, Clie
     report.client = Some(client_report(arguments, end, status.get().line_changes > 0));
     drop(place);
     Client::farewell(client);
-    Ok((report, end))
+    Ok(Done { report, end, port })
 }
 
 const INOTIFY_ADVICE: &str = "see /proc/sys/fs/inotify/max_user_instances";

@@ -15,8 +15,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::socket::is_dead;
-
 /// This user's directory of sockets: `$XDG_RUNTIME_DIR/bl702-emu`, or `bl702-emu-UID` among the temporary files.
 pub fn runtime_directory() -> PathBuf {
     let given = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -60,16 +58,20 @@ pub fn name_for_pty(pty: &Path) -> OsString {
 
 /// The place in the runtime directory for the socket (or the link to it) of a pty that this process has just opened.
 ///
-/// A link there is left over from a killed emulator whose pty had the same number, as is a socket at which nobody
-/// answers; both are removed.
+/// A socket or a link there is of an emulator whose pty had the same number: it was killed, or is about to end. Both are
+/// removed.
 ///
 /// # Errors
 /// Those of [`make_runtime_directory`].
 pub fn claim_for_pty(pty: &Path) -> io::Result<PathBuf> {
     let path = make_runtime_directory()?.join(name_for_pty(pty));
-    let is_link = fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_symlink());
-    if is_link || is_dead(&path) {
-        fs::remove_file(&path)?;
+    let is_old = |found: fs::Metadata| found.file_type().is_symlink() || found.file_type().is_socket();
+    if fs::symlink_metadata(&path).is_ok_and(is_old) {
+        match fs::remove_file(&path) {
+            // It has ended by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
     }
     Ok(path)
 }

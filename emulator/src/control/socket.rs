@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,6 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::UnixListener;
-
-use crate::transport::link::{Link, LinkError};
 
 /// How many clients may wait to be accepted.
 const BACKLOG: i32 = 16;
@@ -54,7 +52,7 @@ pub struct ControlSocket {
     path: PathBuf,
     /// Device and inode: whether the name is still ours.
     identity: (u64, u64),
-    alias: Option<Link>,
+    alias: Option<PathBuf>,
 }
 
 impl ControlSocket {
@@ -83,12 +81,13 @@ impl ControlSocket {
         Ok(ControlSocket { listener, path, identity, alias: None })
     }
 
-    /// Lets a symbolic link lead here too, for as long as the socket is there.
+    /// Lets a symbolic link `path` lead here too, for as long as the socket is there.
     ///
     /// # Errors
-    /// [`LinkError`] when something else has the name.
-    pub fn add_alias(&mut self, path: &Path) -> Result<(), LinkError> {
-        self.alias = Some(Link::create(path, &self.path)?);
+    /// What the file system says; [`io::ErrorKind::AlreadyExists`] when something has the name.
+    pub fn add_alias(&mut self, path: &Path) -> io::Result<()> {
+        symlink(&self.path, path)?;
+        self.alias = Some(path.to_owned());
         Ok(())
     }
 
@@ -104,9 +103,14 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        // Who has put another one there in the meantime keeps it.
+        // Who has put something else there in the meantime keeps it. What cannot be removed answers nobody, and the next
+        // emulator replaces it.
+        if let Some(alias) = &self.alias
+            && fs::read_link(alias).is_ok_and(|target| target == self.path)
+        {
+            let _ = fs::remove_file(alias);
+        }
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
-            // What is left over answers nobody, and the next emulator replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -129,7 +133,7 @@ fn make_way(path: &Path) -> Result<(), SocketError> {
 }
 
 /// Whether there is a socket at the end of `path` that nobody listens at.
-pub(super) fn is_dead(path: &Path) -> bool {
+fn is_dead(path: &Path) -> bool {
     UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
         && fs::metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
@@ -144,8 +148,6 @@ fn io_error<E: Into<io::Error>>(path: &Path) -> impl Fn(E) -> SocketError + '_ {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     #[tokio::test]

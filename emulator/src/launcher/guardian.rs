@@ -101,15 +101,21 @@ fn guard(job: &Job, socket: &OwnedFd) -> io::Result<()> {
             return Report::Refused { step: Step::Exec, errno }.send(socket.as_fd(), None);
         }
     };
-    let process = pidfd_open(client, PidfdFlags::empty())?;
-    Report::Started { pid: client.as_raw_nonzero().get() }.send(socket.as_fd(), Some(process.as_fd()))?;
-    drop(process);
-    let_go_of_terminal();
-    let said_farewell = watch(client, socket, &children)?;
+    // Whatever fails from here on (most likely because the launcher has been killed), the tree must end.
+    let said_farewell = attend(client, socket, &children).unwrap_or(false);
     if !said_farewell {
         tidy(&places);
     }
     end_children(&children, if said_farewell { PATIENCE } else { Nanos::ZERO })
+}
+
+/// Tells the launcher about the client and watches over it until the launcher is done (true) or dead.
+fn attend(client: Pid, socket: &OwnedFd, children: &OwnedFd) -> io::Result<bool> {
+    let process = pidfd_open(client, PidfdFlags::empty())?;
+    Report::Started { pid: client.as_raw_nonzero().get() }.send(socket.as_fd(), Some(process.as_fd()))?;
+    drop(process);
+    let_go_of_terminal();
+    watch(client, socket, children)
 }
 
 fn receive(socket: &OwnedFd, message: &mut [u8]) -> io::Result<usize> {

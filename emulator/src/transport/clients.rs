@@ -151,6 +151,11 @@ impl Presence {
         self.spoke = true;
     }
 
+    /// A look has shown that nobody is there: the bytes were those of a client that has gone.
+    pub fn was_nobody(&mut self) {
+        self.spoke = false;
+    }
+
     /// Counts an open or a close; tells what that means.
     pub fn note(&mut self, access: Access) -> Change {
         match access {
@@ -240,6 +245,17 @@ mod tests {
         // Its close takes the count below zero, which stays zero.
         assert_eq!(presence.note(Access::Closed), Change::Last);
         assert!(presence.is_absent());
+    }
+
+    #[test]
+    fn the_last_bytes_of_a_client_that_has_gone_are_nobody() {
+        let mut presence = Presence::default();
+        presence.note(Access::Opened);
+        presence.note(Access::Closed);
+        presence.speaks();
+        presence.was_nobody();
+        assert!(presence.is_absent());
+        assert_eq!(presence.note(Access::Opened), Change::First);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 use std::io;
 use std::path::Path;
 
-use super::clients::{Access, Accesses, Change, ClientWatch, Presence};
+use tokio::task::JoinHandle;
+
+use super::clients::{Access, Accesses, Change, ClientWatch, Presence, holders};
 use super::network::{NetworkHeard, PortEnd};
 use super::pty::{Heard, HostRates, Note, Pty, PtyError};
 
@@ -48,6 +50,8 @@ pub(super) struct HostSide {
     /// Opens and closes of the pty; `None` when nobody watches.
     clients: Option<Accesses>,
     presence: Presence,
+    /// Looks whether somebody has the pty open.
+    search: Option<JoinHandle<bool>>,
     network: Option<PortEnd>,
 }
 
@@ -56,7 +60,7 @@ impl HostSide {
     pub(super) fn open(watch: Option<&ClientWatch>) -> Result<HostSide, HostError> {
         let pty = Pty::open()?;
         let clients = watch.map(|watch| watch.watch(pty.path())).transpose()?;
-        Ok(HostSide { pty, clients, presence: Presence::default(), network: None })
+        Ok(HostSide { pty, clients, presence: Presence::default(), search: None, network: None })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -74,10 +78,18 @@ impl HostSide {
     }
 
     /// The host has sent bytes, so it is there.
+    ///
+    /// Unless all its opens are known to have been closed: then either the count is wrong, or it has gone while its bytes
+    /// waited for the line. A look at all processes will tell.
     pub(super) fn speaks(&mut self) {
-        if self.network.is_none() {
-            self.presence.speaks();
+        if self.network.is_some() {
+            return;
         }
+        if self.presence.is_absent() && self.clients.is_some() {
+            let path = self.pty.path().to_owned();
+            self.search = Some(tokio::task::spawn_blocking(move || !holders(&path).is_empty()));
+        }
+        self.presence.speaks();
     }
 
     /// Whether nobody is there to hear the module.
@@ -189,8 +201,8 @@ impl HostSide {
         })
     }
 
-    /// Waits for an open or close (and gives it), for something to hear, if `hears`, or until the host may take bytes
-    /// again, if `is_blocked`. Safe to drop at any time.
+    /// Waits for an open or close (and gives it), for news of who is there, for something to hear, if `hears`, or until
+    /// the host may take bytes again, if `is_blocked`. Safe to drop at any time.
     pub(super) async fn wait(&mut self, hears: bool, is_blocked: bool) -> io::Result<Option<Access>> {
         let (pty, network) = (&self.pty, &mut self.network);
         let pty_is_host = network.is_none();
@@ -203,6 +215,13 @@ impl HostSide {
         tokio::select! {
             biased;
             access = next_access(&mut self.clients) => Ok(Some(access)),
+            somebody = found(&mut self.search) => {
+                self.search = None;
+                if !somebody {
+                    self.presence.was_nobody();
+                }
+                Ok(None)
+            }
             () = network => Ok(None),
             result = pty.readable(), if hears => result.map(|()| None),
             result = pty.writable(), if is_blocked && pty_is_host => result.map(|()| None),
@@ -231,4 +250,13 @@ async fn next_access(clients: &mut Option<Accesses>) -> Access {
         *clients = None;
     }
     std::future::pending().await
+}
+
+/// What a search has found; for ever away when there is none.
+async fn found(search: &mut Option<JoinHandle<bool>>) -> bool {
+    match search {
+        // One that failed has not shown that nobody is there.
+        Some(search) => search.await.unwrap_or(true),
+        None => std::future::pending().await,
+    }
 }

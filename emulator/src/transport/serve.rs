@@ -234,7 +234,10 @@ impl Port {
     }
 
     fn take_from_host(&mut self, wall: Nanos, bytes: &[u8]) -> Result<(), ServeError> {
-        self.status.change(|status| status.host_bytes += bytes.len() as u64);
+        self.status.change(|status| {
+            status.host_bytes += bytes.len() as u64;
+            status.opens = self.host.opens();
+        });
         let burst = self.paced.host_wrote(wall, self.rates().send_bps, bytes);
         let unread_bytes =
             if self.journal.is_observed() { self.outbox.length() + self.host.unread_bytes()? } else { 0 };
@@ -320,8 +323,9 @@ impl Port {
         tokio::select! {
             biased;
             result = self.host.wait(hears_host, self.blocked) => {
-                if let Some(access) = result? {
-                    self.note_access(access)?;
+                match result? {
+                    Some(access) => self.note_access(access)?,
+                    None => self.status.change(|status| status.opens = self.host.opens()),
                 }
             }
             Some(request) = self.requests.recv() => self.serve_request(request)?,

@@ -217,6 +217,19 @@ fn who_has_the_pty_open_comes_first() {
     assert!(served.emulator.warning().contains("was turned away"));
     local.shake_hands(500_000);
     drop(local);
+    // Until the children that other tests start at this moment have let go of what they inherited.
+    wait_for(served.at("control"), |status| status.opens == 0);
+    NetworkClient::ready(&served, 500_000);
+}
+
+#[test]
+fn a_program_that_has_gone_does_not_keep_the_port_by_its_last_bytes() {
+    let served = Served::run(LOADER);
+    let local = Client::open(served.at("pty").as_ref(), 115_200);
+    // So many that the last ones wait for the line (86 us each) when the program has gone.
+    local.send(&[0; 12_000]);
+    drop(local);
+    wait_for(served.at("control"), |status| status.host_bytes == 12_000 && status.opens == 0);
     NetworkClient::ready(&served, 500_000);
 }
 
