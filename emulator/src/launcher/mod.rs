@@ -170,7 +170,8 @@ impl Guardian {
             Readiness::new(self.signals, Interest::READABLE).map_err(failed("watching for signals"))?;
         let mut listener = None;
         loop {
-            match receive(&socket).await? {
+            let report = receive(&socket).await.inspect_err(|_| guardian::end_orphans())?;
+            match report {
                 (Report::Listening, descriptor) => listener = descriptor,
                 (Report::Started { .. }, Some(process)) => {
                     let listener = listener.ok_or(LaunchError::GuardianGone)?;

@@ -135,7 +135,9 @@ fn a_killed_guardian_takes_the_client_with_it() {
         return;
     };
     kill_process(Pid::from_raw(guardian.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
-    assert_eq!(wait(child).signal(), Some(9));
+    let status = wait(child);
+    // 1 when the guardian had not even told that the client runs.
+    assert!(status.signal() == Some(9) || status.code() == Some(1), "{status:?}");
     tree.iter().for_each(wait_for_end);
 }
 
