@@ -59,8 +59,13 @@ fn signals_are_passed_on(#[case] signal: Signal, #[case] name: &str) {
     let bench = Bench::new();
     // The sleep is left behind; the guardian ends it.
     let script = format!("trap 'exit 5' {name}; sleep 600 & echo $!; wait");
-    let mut child = bench
-        .command(&[], &["sh", "-c", &script].map(OsStr::new))
+    let exec = bench.command(&[], &["sh", "-c", &script].map(OsStr::new));
+    // These tests may run where signals are ignored (nohup, a job in the background), and a shell cannot trap those.
+    let mut child = Command::new("env")
+        .arg("--default-signal")
+        .arg(exec.get_program())
+        .args(exec.get_args())
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
