@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bl702_protocol::time::Nanos;
 
 use crate::event::{Event, TimedEvent};
+use crate::fault::FrameFaults;
+use crate::fault::device::DeviceFaults;
 use crate::flash::Flash;
 use crate::line::{LineRx, LineTx};
 use crate::otp::Otp;
@@ -27,6 +29,10 @@ pub(crate) struct Chip {
     pub(crate) pll_started: bool,
     pub(crate) rx: LineRx,
     pub(crate) tx: LineTx,
+    /// What is wrong with the device.
+    pub(crate) faults: DeviceFaults,
+    /// What happens to commands and answers.
+    pub(crate) frames: Option<Box<FrameFaults>>,
     pub(crate) events: VecDeque<TimedEvent>,
 }
 

@@ -1,9 +1,11 @@
 //! What the emulated chip did, in order, for reports, recordings and conformance vectors.
 
 use bl702_protocol::time::Nanos;
+use serde::{Deserialize, Serialize};
 
 /// Which program answers on UART0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// The boot ROM.
     Rom,
@@ -158,6 +160,16 @@ pub enum Event {
         address: u32,
         /// Bytes.
         length: u32,
+    },
+
+    /// An armed fault has acted.
+    FaultFired {
+        /// Its name.
+        name: String,
+        /// `line`, `frame`, `device` or `power`.
+        seam: &'static str,
+        /// On what, in words.
+        on: String,
     },
 }
 

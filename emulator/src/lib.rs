@@ -24,6 +24,7 @@
 //! | exchange bytes with a module in virtual time | [`transport::memory`] |
 //! | drive one by hand: times of bytes, pins, power | [`module::Module`] |
 //! | see what the chip did | [`event`] |
+//! | make things go wrong | [`fault`] |
 //! | look into or change flash and fuses | [`flash`], [`otp`] |
 //! | describe another board | [`profile`] |
 //! | give one to a program under test, on a pty | [`transport::serve`] |
@@ -34,6 +35,7 @@ mod chip;
 pub mod conformance;
 pub mod control;
 pub mod event;
+pub mod fault;
 pub mod firmware;
 pub mod flash;
 #[cfg(target_os = "linux")]

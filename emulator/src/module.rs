@@ -9,6 +9,8 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::chip::{Chip, Exit, Program, Wake};
 use crate::event::{Event, TimedEvent};
+use crate::fault::device::DeviceFaults;
+use crate::fault::{Engine, FaultPlan, FaultReport};
 use crate::firmware::Firmware;
 use crate::flash::Flash;
 use crate::line::{Burst, LineRx, LineTx};
@@ -66,6 +68,7 @@ pub struct ModuleBuilder {
     start: Start,
     poll_model: PollModel,
     seed: u64,
+    faults: FaultPlan,
 }
 
 impl ModuleBuilder {
@@ -105,6 +108,12 @@ impl ModuleBuilder {
         self
     }
 
+    /// What goes wrong, besides what was named before. The builder's seed decides what is left to chance.
+    pub fn faults(mut self, plan: FaultPlan) -> ModuleBuilder {
+        self.faults.extend(plan);
+        self
+    }
+
     /// The module, powered up at time 0.
     pub fn build(self) -> Module {
         let fuses = self.efuse.unwrap_or(self.profile.efuse);
@@ -122,6 +131,8 @@ impl ModuleBuilder {
             pll_started: false,
             rx: LineRx::default(),
             tx: LineTx::default(),
+            faults: DeviceFaults::default(),
+            frames: None,
             events: VecDeque::new(),
         };
         let mut module = Module {
@@ -132,8 +143,11 @@ impl ModuleBuilder {
             enable: true,
             poll_model: self.poll_model,
             rng: ChaCha12Rng::seed_from_u64(self.seed),
+            seed: self.seed,
             resets: 0,
+            engine: None,
         };
+        module.arm(&self.faults);
         module.leave_reset(Nanos::ZERO);
         if self.start == Start::Loader {
             module.cpu = Cpu::Loader(Box::new(RamLoader::start(&mut module.chip, Nanos::ZERO)));
@@ -156,7 +170,10 @@ pub struct Module {
     enable: bool,
     poll_model: PollModel,
     rng: ChaCha12Rng,
+    seed: u64,
     resets: u64,
+    /// Nothing unless a fault was ever armed.
+    engine: Option<Box<Engine>>,
 }
 
 impl Module {
@@ -175,7 +192,20 @@ impl Module {
             start: Start::Rom,
             poll_model: PollModel::Timed,
             seed: 0,
+            faults: FaultPlan::default(),
         }
+    }
+
+    /// Arms every fault of this plan besides those that are armed.
+    pub fn arm(&mut self, plan: &FaultPlan) {
+        if !plan.is_empty() {
+            self.engine.get_or_insert_default().arm(&mut self.chip, plan, self.seed);
+        }
+    }
+
+    /// What became of every fault that was armed, in the order of arming.
+    pub fn fault_report(&self) -> FaultReport {
+        self.engine.as_ref().map(|engine| engine.report(&self.chip)).unwrap_or_default()
     }
 
     /// Module time: nanoseconds since power-up, as far as it has been advanced.
@@ -223,6 +253,9 @@ impl Module {
         }
         self.chip.flash.settle(to);
         self.now = to;
+        if let Some(engine) = &mut self.engine {
+            engine.tell(&mut self.chip);
+        }
     }
 
     /// The next bytes that the chip has wholly sent by [`Module::now`].

@@ -48,6 +48,9 @@ pub(super) fn describe(event: &Event) -> (&'static str, Value) {
         Event::FlashProgrammed { address, length } => {
             ("flash_programmed", json!({"address": address, "length": length}))
         }
+        Event::FaultFired { name, seam, on } => {
+            ("fault_fired", json!({"fault": name, "seam": seam, "on": on}))
+        }
     }
 }
 
