@@ -253,6 +253,7 @@ impl LineRx {
 pub struct LineTx {
     bursts: VecDeque<Burst>,
     free_at: Nanos,
+    sent_bytes: u64,
 }
 
 impl LineTx {
@@ -261,9 +262,21 @@ impl LineTx {
         let start = at.max(self.free_at);
         self.free_at = start + Nanos::byte_times(bytes.len() as u64, baud_bps);
         if !bytes.is_empty() {
+            self.sent_bytes += bytes.len() as u64;
             self.bursts.push_back(Burst { start, baud_bps, bytes: bytes.to_vec() });
         }
         self.free_at
+    }
+
+    /// The line stays idle for as long as so many bytes would take; gives the time when that ends.
+    pub(crate) fn keep_quiet(&mut self, at: Nanos, baud_bps: u32, count: usize) -> Nanos {
+        self.free_at = at.max(self.free_at) + Nanos::byte_times(count as u64, baud_bps);
+        self.free_at
+    }
+
+    /// How many bytes were queued since power-up, those excluded that a reset has cut off.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
     }
 
     /// When the last queued stop bit ends (in the past when the line is quiet).
@@ -320,6 +333,7 @@ impl LineTx {
         while let Some(burst) = self.take(at) {
             sent.push_back(burst);
         }
+        self.sent_bytes -= self.bursts.iter().map(|burst| burst.bytes.len() as u64).sum::<u64>();
         self.bursts = sent;
         self.free_at = at;
     }

@@ -25,7 +25,7 @@ pub use effect::{
     CutPoint, DeviceEffect, Effect, FloatOr, FrameEffect, HexBytes, LineEffect, LineLevel, PowerEffect,
 };
 pub(crate) use engine::Engine;
-pub(crate) use frame::FrameFaults;
+pub(crate) use frame::{FrameFaults, IdSet, Verdict};
 pub use plan::{Fault, FaultPlan, PlanError};
 pub(crate) use trigger::{Armed, Occasion};
 pub use trigger::{FaultReport, FaultStatus, FirstFired};

@@ -65,7 +65,7 @@ pub(super) struct Cpu<'run> {
 impl Cpu<'_> {
     /// Puts bytes into the transmit FIFO; gives the time when the last has entered it.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Nanos {
-        let sent_at = self.chip.tx.push(self.at, self.baud_bps, bytes);
+        let sent_at = self.chip.send(self.at, self.baud_bps, bytes);
         (sent_at - transmit_fifo_time(self.baud_bps)).max(self.at)
     }
 

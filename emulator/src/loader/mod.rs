@@ -167,7 +167,7 @@ impl RamLoader {
         chip.rx.take(ok_at, usize::MAX, &mut surplus);
         report_surplus(chip, ok_at, &surplus);
         self.receiver.set_up(ok_at, self.baud_bps);
-        chip.tx.push(ok_at, self.baud_bps, &frame::OK);
+        chip.send_handshake(ok_at, Stage::Loader, self.baud_bps);
         chip.emit(ok_at, Event::Handshake { stage: Stage::Loader, baud_bps: self.baud_bps });
         self.data.log.line(&format!("handshake at {} baud", self.baud_bps));
         self.phase = Phase::Draining { until: ok_at + Nanos::from_millis(DRAIN_MS) };

@@ -9,6 +9,7 @@ use super::receive::{Frame, Served};
 use super::{Phase, Progress, RamLoader, STORM, listen, memory_map};
 use crate::chip::{Chip, Exit};
 use crate::event::{Event, SessionEnd, Stage};
+use crate::fault::Verdict;
 
 /// This many counted errors end a session.
 const COUNTED_ERRORS: u8 = 3;
@@ -16,6 +17,15 @@ const COUNTED_ERRORS: u8 = 3;
 /// inferred in section 6).
 const HEX_PRINT_US_A_BYTE: u64 = 15;
 const BAD_CHECKSUM: u16 = 0x0103;
+
+/// Does what a fault has decided instead of what a command says. A refusal counts as the loader's own do.
+fn obey(verdict: Verdict, cpu: &mut Cpu<'_>) -> Next {
+    match verdict {
+        Verdict::Execute | Verdict::Ignore => Next::silence(cpu.at),
+        Verdict::Refuse(code) => Next::refuse(cpu.at, code.0),
+        Verdict::Answer(bytes) => Next::Done { at: cpu.send(&bytes), counted_error: false },
+    }
+}
 
 impl RamLoader {
     /// Calls the receive routine, with a time-out that counts from now.
@@ -78,6 +88,10 @@ impl RamLoader {
         let checksum_ok = header.checksum_accepts(&payload);
         let found = commands::find(header.id);
         let known = found.is_some();
+        let verdict = match checksum_ok {
+            true => chip.judge(at, Stage::Loader, header.id, &payload),
+            false => Verdict::Execute,
+        };
         chip.emit(at, Event::Command { stage: Stage::Loader, id: header.id, payload, known, checksum_ok });
         let mut cpu = Cpu { chip, data: &mut self.data, at, id: header.id, baud_bps: self.baud_bps };
         let next = match found {
@@ -86,6 +100,7 @@ impl RamLoader {
                 let printed = Nanos::from_micros(HEX_PRINT_US_A_BYTE) * frame.payload_bytes as u64;
                 Next::refuse_uncounted(at + printed, BAD_CHECKSUM)
             }
+            _ if verdict != Verdict::Execute => obey(verdict, &mut cpu),
             Some((command, handler)) => {
                 cpu.data.log.line(&format!("{:02x} {}", command.id(), command.name()));
                 handler(&request, &mut cpu)

@@ -170,7 +170,7 @@ impl BootRom {
                 let (ok_at, baud_bps) = (*ok_at, *baud_bps);
                 chip.rx.discard(ok_at);
                 chip.rx.receive_at(baud_bps);
-                chip.tx.push(ok_at, baud_bps, &frame::OK);
+                chip.send_handshake(ok_at, Stage::Rom, baud_bps);
                 chip.emit(ok_at, Event::Handshake { stage: Stage::Rom, baud_bps });
                 self.phase = Phase::Draining { until: ok_at + timing::DRAIN.scale(scale), baud_bps };
                 Progress::Done

@@ -9,6 +9,8 @@
 use bl702_protocol::command::RomCommand;
 use bl702_protocol::frame::ROM_MAX_PAYLOAD;
 
+use crate::fault::IdSet;
+
 /// Bytes in a request header: id, reserved, length (little-endian, 2 bytes).
 const HEADER_LEN: usize = 4;
 
@@ -25,6 +27,8 @@ pub(super) enum Step {
     Execute { command: RomCommand, length: usize },
     /// The same, but under an id that is not in the table: the previous command runs again.
     Rerun { unknown_id: u8, command: RomCommand, length: usize },
+    /// A whole command under an id that only a fault knows.
+    Claimed { id: u8, length: usize },
     /// An unknown id was taken with its payload while no command had been selected: nothing happens.
     NothingSelected { unknown_id: u8 },
     /// The fill count left by an earlier command is larger than the new length: the ROM copies almost 4 GiB.
@@ -45,6 +49,10 @@ pub(super) struct Parser {
     selected: Option<RomCommand>,
     /// The id in the header at hand when it was not in the table.
     unknown_id: Option<u8>,
+    /// Ids that faults answer though they are not in the table; none in a healthy module.
+    claims: IdSet,
+    /// The id in the header at hand when it is one of these.
+    claimed: Option<u8>,
     length: usize,
     /// How much of a payload that came in pieces has been stored. Set to 0 when a known id is taken, and only then.
     fill: usize,
@@ -58,10 +66,17 @@ impl Parser {
             phase: Phase::Header { bytes: [0; HEADER_LEN], have: 0 },
             selected: None,
             unknown_id: None,
+            claims: IdSet::default(),
+            claimed: None,
             length: 0,
             fill: 0,
             payload: Box::new([0; ROM_MAX_PAYLOAD]),
         }
+    }
+
+    /// Takes whole frames under these ids too.
+    pub(super) fn claim(&mut self, ids: IdSet) {
+        self.claims = ids;
     }
 
     /// The first `length` bytes of the payload buffer; what lies behind a short payload is left from earlier ones.
@@ -96,7 +111,7 @@ impl Parser {
             Phase::Header { mut bytes, have } => {
                 let byte = poll[0];
                 *poll = &poll[1..];
-                if have == 0 && accepted(byte).is_none() {
+                if have == 0 && accepted(byte).is_none() && !self.claims.contains(byte) {
                     return Step::Skipped(byte);
                 }
                 if have == 0 {
@@ -113,9 +128,15 @@ impl Parser {
     }
 
     fn select(&mut self, id: u8) {
+        self.claimed = None;
         match accepted(id) {
             Some(command) => {
                 self.selected = Some(command);
+                self.unknown_id = None;
+                self.fill = 0;
+            }
+            None if self.claims.contains(id) => {
+                self.claimed = Some(id);
                 self.unknown_id = None;
                 self.fill = 0;
             }
@@ -159,6 +180,9 @@ impl Parser {
 
     fn execute(&mut self) -> Step {
         let length = self.length;
+        if let Some(id) = self.claimed.take() {
+            return Step::Claimed { id, length };
+        }
         match (self.unknown_id.take(), self.selected) {
             (None, Some(command)) => Step::Execute { command, length },
             (Some(unknown_id), Some(command)) => Step::Rerun { unknown_id, command, length },

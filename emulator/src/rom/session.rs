@@ -15,6 +15,7 @@ use super::secure::SecureLink;
 use super::timing::{self, LogLine};
 use crate::chip::{Chip, Exit, Wake};
 use crate::event::{Event, Stage};
+use crate::fault::Verdict;
 
 /// What one step of the session came to.
 pub(super) enum SessionStep {
@@ -153,6 +154,9 @@ impl Session {
     fn work_on_poll(&mut self, chip: &mut Chip) -> SessionStep {
         let at = self.free_at;
         let mut rest = &self.poll[self.worked_on..];
+        if let Some(frames) = &chip.frames {
+            self.parser.claim(frames.rom_ids());
+        }
         let step = self.parser.step(&mut rest);
         self.worked_on = self.poll.len() - rest.len();
         let log_disabled = self.context.otp.efuse.uart_log_disable();
@@ -164,7 +168,7 @@ impl Session {
             }
             Step::Overlong => {
                 let code = Code(0x0102);
-                chip.tx.push(at + timing::REPLY, self.context.baud_bps, &frame::fl(code));
+                chip.send(at + timing::REPLY, self.context.baud_bps, &frame::fl(code));
                 chip.emit(at, Event::Refused { stage: Stage::Rom, id: 0, code: code.0 });
                 self.free_at = at + timing::REPLY + LogLine::Overlong.time(log_disabled);
             }
@@ -182,6 +186,12 @@ impl Session {
                 self.execute(command, length, chip, at);
             }
             Step::Execute { command, length } => self.execute(command, length, chip, at),
+            Step::Claimed { id, length } => {
+                let payload = &self.parser.buffer()[..length];
+                chip.emit(at, command_event(id, payload, false));
+                let verdict = chip.judge(at, Stage::Rom, id, payload);
+                self.obey(verdict, id, chip, at + timing::REPLY);
+            }
         }
         SessionStep::Done
     }
@@ -191,8 +201,12 @@ impl Session {
         chip.emit(at, command_event(command.id(), &buffer[..length], true));
         self.fifo_unread = true;
         let reply_at = at + timing::REPLY;
+        let verdict = chip.judge(at, Stage::Rom, command.id(), &buffer[..length]);
+        if verdict != Verdict::Execute {
+            return self.obey(verdict, command.id(), chip, reply_at);
+        }
         match commands::execute(command, buffer, length, &mut self.context, chip, at) {
-            Outcome::Reply(reply) => self.reply(command, &reply, chip, reply_at),
+            Outcome::Reply(reply) => self.reply(command.id(), &reply, chip, reply_at),
             Outcome::Silent => self.free_at = reply_at,
             Outcome::Flash(job) => {
                 self.flash_job = Some((job, command));
@@ -200,12 +214,12 @@ impl Session {
             }
             Outcome::ChangeRate { baud_bps } => {
                 self.context.baud_bps = baud_bps;
-                self.reply(command, &frame::ok(), chip, reply_at);
+                self.reply(command.id(), &frame::ok(), chip, reply_at);
             }
             Outcome::Leave { reply, delay_units, exit } => {
                 let mut leave_at = at;
                 if let Some(reply) = reply {
-                    self.reply(command, &reply, chip, reply_at);
+                    self.reply(command.id(), &reply, chip, reply_at);
                     let units = timing::DELAY_UNIT.scale(chip.profile.rom_time_scale) * delay_units;
                     leave_at = chip.tx.free_at().max(self.free_at) + units;
                 }
@@ -221,13 +235,22 @@ impl Session {
         }
     }
 
+    /// Does what a fault has decided instead of what a command says.
+    fn obey(&mut self, verdict: Verdict, id: u8, chip: &mut Chip, reply_at: Nanos) {
+        match verdict {
+            Verdict::Execute | Verdict::Ignore => self.free_at = reply_at,
+            Verdict::Refuse(code) => self.reply(id, &frame::fl(code), chip, reply_at),
+            Verdict::Answer(bytes) => self.reply(id, &bytes, chip, reply_at),
+        }
+    }
+
     fn continue_flash(&mut self, chip: &mut Chip, at: Nanos) -> SessionStep {
         let Some((job, command)) = &mut self.flash_job else { return SessionStep::Done };
         if let Some(reply) = job.advance(chip, at) {
             let command = *command;
             self.flash_job = None;
             self.free_at = at;
-            self.reply(command, &reply, chip, at + timing::REPLY);
+            self.reply(command.id(), &reply, chip, at + timing::REPLY);
         } else if job.busy_until().is_none() {
             // Nothing to wait for: the job goes on at the same time.
             self.free_at = at;
@@ -236,12 +259,12 @@ impl Session {
     }
 
     /// Sends a reply from `at`. The ROM goes on once the reply is in the transmit FIFO and the log line is out.
-    fn reply(&mut self, command: RomCommand, reply: &[u8], chip: &mut Chip, at: Nanos) {
-        let end = chip.tx.push(at, self.context.baud_bps, reply);
+    fn reply(&mut self, id: u8, reply: &[u8], chip: &mut Chip, at: Nanos) {
+        let end = chip.send(at, self.context.baud_bps, reply);
         let refused = reply.starts_with(&frame::FAIL);
         if let (true, &[low, high]) = (refused, &reply[2..]) {
             let code = u16::from_le_bytes([low, high]);
-            chip.emit(at, Event::Refused { stage: Stage::Rom, id: command.id(), code });
+            chip.emit(at, Event::Refused { stage: Stage::Rom, id, code });
         }
         let line = if refused { LogLine::Refused } else { LogLine::Handled };
         let logged = at + line.time(self.context.otp.efuse.uart_log_disable());
