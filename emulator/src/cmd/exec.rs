@@ -24,6 +24,7 @@ use tokio::task::LocalSet;
 use super::failure::Failure;
 use super::options::ModuleOptions;
 use super::run::tell;
+use super::services::{Host, ServiceAddresses, ServiceOptions};
 
 /// How much module time the last command of a client may take after the client's end: a chip erase at its worst.
 const LAST_COMMAND: Nanos = Nanos::from_secs(120);
@@ -38,6 +39,9 @@ pub(crate) struct ExecArgs {
     /// Symbolic link to the pty, removed at exit; nothing but a dangling link is replaced
     #[arg(long, value_name = "PATH")]
     link: Option<PathBuf>,
+
+    #[command(flatten)]
+    services: ServiceOptions,
 
     /// Write the summary as JSON to FILE too
     #[arg(long, value_name = "FILE")]
@@ -56,6 +60,8 @@ BL702_EMU_PORT. {port-via-root} is the same port under a name for clients that i
 The client's modem lines drive EN and BOOT as --wiring and --boot say. They are asserted when the port is opened and \
 released at the last close, as a serial driver does. Without --wiring the lines reach the module only once the client \
 changes one, so that a client without any use for them finds the module running.
+
+`bl702-emu ctl PTY reset` and the like work meanwhile; stderr names the pty.
 
 The exit status is the client's. A summary goes to stderr.";
 
@@ -130,8 +136,18 @@ async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<Done, Stop> {
     let follows_at_once = arguments.module.wiring.is_some();
     options.driver = Some(SerialDriver { follows_at_once });
     let (notices, heard) = unbounded_channel();
-    let mut port = Port::new(module, options, Some(watch.as_ref()), notices)?;
+    let mut port = Port::new(module, options, Some(watch.as_ref()), notices.clone())?;
     let place = Place::create(arguments, port.path())?;
+    let host = Host {
+        port: &port,
+        index: None,
+        link: arguments.link.as_deref(),
+        profile: &profile.name,
+        seed: arguments.module.seed_of(None),
+        notices: &notices,
+    };
+    let services = arguments.services.start(host).await?;
+    announce(arguments, port.path(), &services);
 
     let client =
         guardian.start(port.path(), place.link_path(), place.directory()).await.map_err(Stop::Launch)?;
@@ -155,6 +171,19 @@ async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<Done, Stop> {
     drop(place);
     Client::farewell(client);
     Ok(Done { report, end, port })
+}
+
+/// Tells where the module is: nobody else knows, and a client may have been told no port.
+fn announce(arguments: &ExecArgs, pty: &Path, services: &ServiceAddresses) {
+    let network = services.rfc2217.map(|address| format!(", rfc2217://{address}")).unwrap_or_default();
+    let name = arguments.link.as_deref().unwrap_or(pty).display();
+    let control = if services.control.is_some() {
+        format!("; its buttons: bl702-emu ctl {name} COMMAND")
+    } else {
+        String::new()
+    };
+    // Nobody may read it, and the client runs all the same.
+    let _ = writeln!(io::stderr(), "bl702-emu exec: the module is at {}{network}{control}", pty.display());
 }
 
 const INOTIFY_ADVICE: &str = "see /proc/sys/fs/inotify/max_user_instances";

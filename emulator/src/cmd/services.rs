@@ -23,7 +23,7 @@ pub(crate) struct ServiceOptions {
     #[arg(long, value_name = "ADDR")]
     rfc2217: Option<String>,
 
-    /// Control socket [default: LINK.sock with --link, else $XDG_RUNTIME_DIR/bl702-emu/pts-N.sock]
+    /// Control socket [default: LINK.sock with --link, else $XDG_RUNTIME_DIR/bl702-emu/pts-N.PID.sock]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
 }
