@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use super::memory;
-use super::request::{Request, bits_of, counters};
+use super::request::{Request, TIOCSER_TEMT, bits_of, counters};
 use super::seccomp::Listener;
 use super::serial_struct::SerialSettings;
 use super::supervisor::Call;
@@ -87,6 +87,12 @@ impl Answers {
                 self.then(Control::Break, call.id, |_| Ok(()));
             }
             Request::EndBreak => self.listener.answer(call.id, Ok(())),
+            Request::Drain => self.then(Control::Drain, call.id, |_| Ok(())),
+            Request::DrainThenGoOn => self.drain_then_go_on(call.id),
+            Request::CountUnsent => self.count_unsent(&call, |unsent| unsent),
+            Request::GetTransmitterState => {
+                self.count_unsent(&call, |unsent| if unsent == 0 { TIOCSER_TEMT } else { 0 });
+            }
         }
     }
 
@@ -100,6 +106,26 @@ impl Answers {
             }
             Err(errno) => self.listener.answer(call.id, Err(errno)),
         }
+    }
+
+    fn drain_then_go_on(&self, id: u64) {
+        let (listener, drained) = (self.listener.clone(), self.control.begin(Control::Drain));
+        tokio::task::spawn_local(async move {
+            // A port that has gone keeps nobody waiting; the kernel knows the rest.
+            let _ = answered(drained).await;
+            listener.pass(id);
+        });
+    }
+
+    /// Tells something that follows from the count of bytes that are not on the line yet.
+    fn count_unsent(&self, call: &Call, word: impl FnOnce(u32) -> u32 + 'static) {
+        let caller = self.caller(call);
+        self.then(Control::AskUnsent, call.id, move |answer| match answer {
+            Answer::Unsent(bytes) => {
+                caller.give(&word(u32::try_from(bytes).unwrap_or(u32::MAX)).to_le_bytes())
+            }
+            _ => Err(libc::EIO),
+        });
     }
 
     fn send_break(&self, id: u64, duration_ms: u64) {

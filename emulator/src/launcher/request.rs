@@ -2,7 +2,12 @@
 
 use crate::transport::wiring::{LineChange, ModemLines};
 
+const TCSETSW: u32 = 0x5403;
+const TCSETSF: u32 = 0x5404;
+const TCSETAW: u32 = 0x5407;
+const TCSETAF: u32 = 0x5408;
 const TCSBRK: u32 = 0x5409;
+const TIOCOUTQ: u32 = 0x5411;
 const TIOCMGET: u32 = 0x5415;
 const TIOCMBIS: u32 = 0x5416;
 const TIOCMBIC: u32 = 0x5417;
@@ -12,8 +17,11 @@ const TIOCSSERIAL: u32 = 0x541f;
 const TCSBRKP: u32 = 0x5425;
 const TIOCSBRK: u32 = 0x5427;
 const TIOCCBRK: u32 = 0x5428;
+const TIOCSERGETLSR: u32 = 0x5459;
 const TIOCMIWAIT: u32 = 0x545c;
 const TIOCGICOUNT: u32 = 0x545d;
+const TCSETSW2: u32 = 0x402c_542c;
+const TCSETSF2: u32 = 0x402c_542d;
 
 /// The requests that are handed to the launcher.
 pub(super) const NOTIFIED: &[u32] = &[
@@ -28,10 +36,19 @@ pub(super) const NOTIFIED: &[u32] = &[
     TIOCCBRK,
     TIOCMIWAIT,
     TIOCGICOUNT,
+    TCSBRK,
+    TIOCOUTQ,
+    TIOCSERGETLSR,
+    TCSETSW,
+    TCSETSF,
+    TCSETAW,
+    TCSETAF,
+    TCSETSW2,
+    TCSETSF2,
 ];
 
-/// The request that is handed to the launcher only when its argument is 0: then it is tcsendbreak(3), else tcdrain(3).
-pub(super) const NOTIFIED_WITHOUT_ARGUMENT: u32 = TCSBRK;
+/// In the answer to TIOCSERGETLSR: the transmitter is empty.
+pub(super) const TIOCSER_TEMT: u32 = 1;
 
 const TIOCM_DTR: u32 = 0x002;
 const TIOCM_RTS: u32 = 0x004;
@@ -67,6 +84,14 @@ pub(super) enum Request {
     BeginBreak,
     /// The end of a break.
     EndBreak,
+    /// To wait until all that was written is on the line: tcdrain(3).
+    Drain,
+    /// The same, and then what the kernel makes of it: tcsetattr(3) with TCSADRAIN or TCSAFLUSH.
+    DrainThenGoOn,
+    /// How many written bytes are not on the line yet.
+    CountUnsent,
+    /// Whether the transmitter is empty.
+    GetTransmitterState,
 }
 
 /// What the bits of an argument do to the lines.
@@ -90,6 +115,10 @@ impl Request {
             TIOCGSERIAL => Request::GetSerial,
             TIOCSSERIAL => Request::SetSerial,
             TCSBRK if argument == 0 => Request::SendBreak { duration_ms: BREAK_MS },
+            TCSBRK => Request::Drain,
+            TCSETSW | TCSETSF | TCSETAW | TCSETAF | TCSETSW2 | TCSETSF2 => Request::DrainThenGoOn,
+            TIOCOUTQ => Request::CountUnsent,
+            TIOCSERGETLSR => Request::GetTransmitterState,
             // In tenths of a second; 0 is up to the driver.
             TCSBRKP if argument == 0 => Request::SendBreak { duration_ms: BREAK_MS },
             TCSBRKP => Request::SendBreak { duration_ms: argument.min(600) * 100 },
@@ -145,7 +174,7 @@ mod tests {
             assert!(Request::of(*number, 0).is_some(), "{number:x}");
         }
         assert_eq!(Request::of(TCSBRK, 0), Some(Request::SendBreak { duration_ms: 250 }));
-        assert_eq!(Request::of(TCSBRK, 1), None);
+        assert_eq!(Request::of(TCSBRK, 1), Some(Request::Drain));
         assert_eq!(Request::of(TCSBRKP, 3), Some(Request::SendBreak { duration_ms: 300 }));
         assert_eq!(Request::of(0x5401, 0), None);
     }

@@ -37,6 +37,10 @@ pub enum Control {
     },
     /// The host's line goes low for longer than a byte, and high again.
     Break,
+    /// Nothing but its answer, which comes when all that the host has written has been on the line.
+    Drain,
+    /// How many bytes the host has written that have not been on the line; answered at once, with [`Answer::Unsent`].
+    AskUnsent,
     /// The client's rates, where termios does not tell them (custom divisors); `None` goes back to termios.
     Rates(Option<HostRates>),
     /// The rate that [`REPLACED_RATE_BPS`](super::modem::REPLACED_RATE_BPS) in termios stands for; `None`: itself.
@@ -65,6 +69,8 @@ pub enum Answer {
     Lines(ModemLines),
     /// The bytes asked for.
     Bytes(Vec<u8>),
+    /// A count of bytes.
+    Unsent(u64),
     /// A snapshot.
     Status(Box<ModuleStatus>),
 }

@@ -164,6 +164,11 @@ impl HostSide {
         if self.network.is_some() { Ok(0) } else { self.pty.unread_bytes() }
     }
 
+    /// How many bytes a client of the pty has written that were not heard yet.
+    pub(super) fn unheard_bytes(&self) -> Result<usize, PtyError> {
+        if self.network.is_some() { Ok(0) } else { self.pty.unheard_bytes() }
+    }
+
     /// Bytes for the host were lost.
     pub(super) fn overrun(&self) {
         if let Some(network) = &self.network {

@@ -106,6 +106,12 @@ impl Paced {
         self.line_free
     }
 
+    /// How many of the host's bytes have not been on the line at `wall`, a byte under way included.
+    pub fn unsent_bytes(&self, wall: Nanos) -> u64 {
+        let left = self.line_free.since(self.module_time(wall));
+        left.0.div_ceil(Nanos::byte_times(1, self.baud_bps).0.max(1))
+    }
+
     /// The wall-clock time at which the module's time is `at`, if nothing is jumped over.
     pub fn wall_time(&self, at: Nanos) -> Nanos {
         at.since(self.ahead)

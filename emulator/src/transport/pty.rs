@@ -206,6 +206,13 @@ impl Pty {
         Ok(count as usize)
     }
 
+    /// How many bytes the client has written that [`Pty::hear`] has not given yet.
+    pub fn unheard_bytes(&self) -> Result<usize, PtyError> {
+        let count =
+            rustix::io::ioctl_fionread(&self.master).map_err(at(&self.path, "counting unheard bytes"))?;
+        Ok(count as usize)
+    }
+
     /// Waits until [`Pty::hear`] has something.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         self.master.wait(Interest::READABLE | Interest::PRIORITY).await

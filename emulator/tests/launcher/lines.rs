@@ -54,6 +54,16 @@ fn a_custom_divisor_sets_the_rate_that_the_module_hears() {
 }
 
 #[test]
+fn who_waits_for_the_line_waits_as_long_as_it_takes() {
+    let bench = Bench::new();
+    let Some(done) = bench.client("drain", &[], &[], &[]) else { return };
+    let done = done.expect_success();
+    // Three handshakes with a question behind, and three questions before a change of rate.
+    assert_eq!(done.report["commands"][0]["id"], "10");
+    assert_eq!(done.report["commands"][0]["count"], 6, "{done:#?}");
+}
+
+#[test]
 fn calls_on_other_files_are_the_kernels() {
     let bench = Bench::new();
     let Some(done) = bench.client("other_files", &[], &[], &[]) else { return };

@@ -47,7 +47,8 @@ impl Port {
             | Control::Enable { .. }
             | Control::Boot { .. }
             | Control::Power { .. }
-            | Control::Break => {
+            | Control::Break
+            | Control::Drain => {
                 if matches!(control, Control::Lines(_) | Control::ChangeLines(_)) {
                     self.status.change(|status| status.line_changes += 1);
                 }
@@ -55,6 +56,9 @@ impl Port {
                 return Ok(());
             }
             Control::AskLines => Answer::Lines(self.modem.lines()),
+            Control::AskUnsent => {
+                Answer::Unsent(self.host.unheard_bytes()? as u64 + self.paced.unsent_bytes(wall))
+            }
             Control::Purge { received, unsent } => {
                 if received {
                     self.outbox.discard_due(wall);
@@ -107,7 +111,7 @@ impl Port {
                     self.paced.module_mut().set_power(at, on);
                 }
                 Control::Break => self.take_break(wall),
-                // Nothing else is queued.
+                // Only to be answered, or never queued.
                 _ => {}
             }
             if let Some(answer) = answer {
