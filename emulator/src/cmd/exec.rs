@@ -154,7 +154,7 @@ async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<Done, Stop> {
     let (control, status) = (port.control(), port.status());
     let end = tokio::select! {
         biased;
-        end = client.attend(control, status.clone()) => end.map_err(Stop::Launch)?,
+        end = client.attend(control, status.clone(), notices.clone()) => end.map_err(Stop::Launch)?,
         ended = port.serve_on() => match ended {
             Ok(never) => match never {},
             Err(error) => return Err(error.into()),
@@ -295,10 +295,9 @@ fn not_launched(error: LaunchError) -> Result<ExitCode, Failure> {
             let _ = writeln!(io::stderr(), "error: {error}");
             Ok(ExitCode::from(status))
         }
-        LaunchError::Processor | LaunchError::Nested | LaunchError::Forbidden(_) => {
+        LaunchError::Processor | LaunchError::Nested | LaunchError::Forbidden(_) | LaunchError::Io { .. } => {
             Err(Failure::failed(error, FALLBACK))
         }
         LaunchError::GuardianGone => Err(Failure::failed(error, "and the client with it; run it again")),
-        LaunchError::Io { .. } => Err(Failure::failed(error, "")),
     }
 }

@@ -1,21 +1,22 @@
 //! Answers the client's calls on our port: asks the served module where it must, and keeps what is the driver's own.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::memory;
 use super::request::{Request, TIOCSER_TEMT, bits_of, counters};
 use super::seccomp::Listener;
 use super::serial_struct::SerialSettings;
-use super::supervisor::Call;
+use super::supervisor::{Call, Seen};
 use crate::Nanos;
 use crate::transport::clock::{Alarm, WallClock};
 use crate::transport::control::{Answer, Control, PortControl, PortGone};
-use crate::transport::status::SharedStatus;
+use crate::transport::status::{Notice, SharedStatus};
 
 /// The answering side. Runs beside the port, on the same thread.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Answers {
     listener: Arc<Listener>,
     control: PortControl,
     status: SharedStatus,
+    hidden: Rc<Hidden>,
     settings: SerialSettings,
     /// A client has begun a break and not ended it.
     in_break: bool,
@@ -31,16 +33,25 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(listener: Arc<Listener>, control: PortControl, status: SharedStatus) -> Answers {
+    pub(super) fn new(
+        listener: Arc<Listener>,
+        control: PortControl,
+        status: SharedStatus,
+        notices: UnboundedSender<Notice>,
+    ) -> Answers {
         let settings = SerialSettings::default();
-        Answers { listener, control, status, settings, in_break: false, parked: Vec::new() }
+        let hidden = Rc::new(Hidden { notices, told: Cell::new(false) });
+        Answers { listener, control, status, hidden, settings, in_break: false, parked: Vec::new() }
     }
 
     /// Answers calls until no more can come. Must run in a `LocalSet`: slow answers become tasks of their own, so that
     /// one thread's call does not wait for another's.
-    pub(super) async fn run(mut self, mut calls: UnboundedReceiver<Call>) {
-        while let Some(call) = calls.recv().await {
-            self.take(call);
+    pub(super) async fn run(mut self, mut seen: UnboundedReceiver<Seen>) {
+        while let Some(seen) = seen.recv().await {
+            match seen {
+                Seen::Call(call) => self.take(call),
+                Seen::Hidden { thread, error } => self.hidden.tell(thread, &error),
+            }
         }
     }
 
@@ -148,7 +159,7 @@ impl Answers {
     }
 
     fn caller(&self, call: &Call) -> Rc<Caller> {
-        Rc::new(Caller { listener: self.listener.clone(), call: *call })
+        Rc::new(Caller { listener: self.listener.clone(), hidden: self.hidden.clone(), call: *call })
     }
 }
 
@@ -172,17 +183,36 @@ async fn wait(duration: Nanos) -> io::Result<()> {
     alarm.rings().await
 }
 
+/// Tells once that a client cannot be looked at.
+#[derive(Debug)]
+struct Hidden {
+    notices: UnboundedSender<Notice>,
+    told: Cell<bool>,
+}
+
+impl Hidden {
+    fn tell(&self, thread: i32, error: &io::Error) {
+        if !self.told.replace(true) {
+            let name = std::fs::read_to_string(format!("/proc/{thread}/comm")).unwrap_or_default();
+            let (thread, name, error) = (thread as u32, name.trim_end().to_owned(), error.to_string());
+            // Nobody may be listening any more.
+            let _ = self.notices.send(Notice::Hidden { thread, name, error });
+        }
+    }
+}
+
 /// The thread that waits for an answer, and where its argument lies.
 #[derive(Debug)]
 struct Caller {
     listener: Arc<Listener>,
+    hidden: Rc<Hidden>,
     call: Call,
 }
 
 impl Caller {
     /// Reads what the argument points to.
     fn take(&self, bytes: &mut [u8]) -> Result<(), i32> {
-        memory::read(self.call.thread, self.call.argument, bytes).map_err(errno_of)?;
+        memory::read(self.call.thread, self.call.argument, bytes).map_err(|error| self.errno_of(&error))?;
         // Only now it is sure that this was read from the caller and not from a later process of the same number.
         if self.listener.waits(self.call.id) { Ok(()) } else { Err(libc::EINTR) }
     }
@@ -192,10 +222,13 @@ impl Caller {
         if !self.listener.waits(self.call.id) {
             return Err(libc::EINTR);
         }
-        memory::write(self.call.thread, self.call.argument, bytes).map_err(errno_of)
+        memory::write(self.call.thread, self.call.argument, bytes).map_err(|error| self.errno_of(&error))
     }
-}
 
-fn errno_of(error: io::Error) -> i32 {
-    error.raw_os_error().unwrap_or(libc::EFAULT)
+    fn errno_of(&self, error: &io::Error) -> i32 {
+        if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) {
+            self.hidden.tell(self.call.thread, error);
+        }
+        error.raw_os_error().unwrap_or(libc::EFAULT)
+    }
 }

@@ -94,6 +94,11 @@ fn guard(job: &Job, socket: &OwnedFd) -> io::Result<()> {
     let length = receive(socket, &mut message)?;
     // No places: the launcher could not set up what it needs, and has said why.
     let Some(places) = Places::decode(&message[..length]) else { return Ok(()) };
+    // Old kernels lack it, and so do sandboxes that are older than it. The client must not have begun when that shows.
+    if let Err(errno) = pidfd_open(getpid(), PidfdFlags::empty()) {
+        let errno = errno.raw_os_error();
+        return Report::Refused { step: Step::Watching, errno }.send(socket.as_fd(), None);
+    }
     let client = match spawn(job, &places, socket.as_fd()) {
         Ok(pid) => pid,
         Err(error) => {

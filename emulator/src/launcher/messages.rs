@@ -12,9 +12,11 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-/// What the client's process was doing when it was refused.
+/// What was being done when it was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Not even started: the guardian tried whether it can watch a process.
+    Watching,
     /// Giving up new privileges.
     Privileges,
     /// Installing the filter.
@@ -25,7 +27,7 @@ pub(super) enum Step {
     Exec,
 }
 
-const STEPS: [Step; 4] = [Step::Privileges, Step::Filter, Step::Passing, Step::Exec];
+const STEPS: [Step; 5] = [Step::Watching, Step::Privileges, Step::Filter, Step::Passing, Step::Exec];
 
 /// To the launcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,11 +29,11 @@ use std::sync::Arc;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use tokio::io::Interest;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::transport::control::PortControl;
 use crate::transport::readiness::Readiness;
-use crate::transport::status::SharedStatus;
+use crate::transport::status::{Notice, SharedStatus};
 use answers::Answers;
 pub use guardian::{PORT_PLACEHOLDER, PORT_VARIABLE, PORT_VIA_ROOT_PLACEHOLDER};
 use messages::{FAREWELL, Places, Report, Step};
@@ -191,7 +191,7 @@ fn refusal(step: Step, errno: i32, client: OsString) -> LaunchError {
     let source = io::Error::from_raw_os_error(errno);
     match (step, errno) {
         (Step::Filter, libc::EBUSY) => LaunchError::Nested,
-        (Step::Privileges | Step::Filter, _) => LaunchError::Forbidden(source),
+        (Step::Watching | Step::Privileges | Step::Filter, _) => LaunchError::Forbidden(source),
         (Step::Passing, _) => LaunchError::Io { doing: "passing the listener on", source },
         (Step::Exec, _) => LaunchError::NotStarted { client, source },
     }
@@ -222,11 +222,16 @@ impl Client {
     ///
     /// Must run in a `LocalSet` in which the port is served.
     ///
-    /// If somebody kills the guardian, the client is killed as well.
+    /// `notices` hears of clients that cannot be looked at. If somebody kills the guardian, the client is killed as well.
     ///
     /// # Errors
     /// [`LaunchError::Io`].
-    pub async fn attend(&self, control: PortControl, status: SharedStatus) -> Result<ClientEnd, LaunchError> {
+    pub async fn attend(
+        &self,
+        control: PortControl,
+        status: SharedStatus,
+        notices: UnboundedSender<Notice>,
+    ) -> Result<ClientEnd, LaunchError> {
         let (stop, _running) =
             pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("making a pipe")(errno.into()))?;
         let (sender, calls) = unbounded_channel();
@@ -235,7 +240,7 @@ impl Client {
             .name("supervisor".to_owned())
             .spawn(move || supervise(&listener, identity, &stop, &sender))
             .map_err(failed("starting the supervisor"))?;
-        let answers = Answers::new(self.listener.clone(), control, status);
+        let answers = Answers::new(self.listener.clone(), control, status, notices);
         tokio::select! {
             end = self.ended() => match end {
                 Err(LaunchError::GuardianGone) => {
@@ -290,7 +295,7 @@ impl Client {
 }
 
 /// Calls may stop coming (every process under the filter has closed itself off) while the client still runs.
-async fn answers_for_ever(answers: Answers, calls: tokio::sync::mpsc::UnboundedReceiver<supervisor::Call>) {
+async fn answers_for_ever(answers: Answers, calls: UnboundedReceiver<supervisor::Seen>) {
     answers.run(calls).await;
     std::future::pending().await
 }

@@ -29,10 +29,13 @@ impl PortIdentity {
     }
 
     /// Whether descriptor `number` of `thread` is this port.
-    fn is_descriptor(&self, thread: i32, number: u32) -> bool {
-        // What cannot be looked at (closed meanwhile, another user's) is left to the kernel.
-        std::fs::metadata(format!("/proc/{thread}/fd/{number}"))
-            .is_ok_and(|found| PortIdentity::from(&found) == *self)
+    fn is_descriptor(&self, thread: i32, number: u32) -> io::Result<bool> {
+        match std::fs::metadata(format!("/proc/{thread}/fd/{number}")) {
+            Ok(found) => Ok(PortIdentity::from(&found) == *self),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+            // Closed meanwhile.
+            Err(_) => Ok(false),
+        }
     }
 }
 
@@ -53,12 +56,21 @@ pub(super) struct Call {
     pub(super) layout: Layout,
 }
 
+/// What the supervisor has to tell.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// A call on our port.
+    Call(Call),
+    /// A call that changes modem lines, perhaps on our port: the kernel does not show which file it is on.
+    Hidden { thread: i32, error: io::Error },
+}
+
 /// Runs until the client's process tree has ended, `stop` hangs up, or nobody takes calls any more.
 pub(super) fn supervise(
     listener: &Listener,
     port: PortIdentity,
     stop: &OwnedFd,
-    calls: &UnboundedSender<Call>,
+    seen: &UnboundedSender<Seen>,
 ) {
     while let Ok(Waited::Call) = listener.wait(stop) {
         let notification = match listener.receive() {
@@ -68,22 +80,38 @@ pub(super) fn supervise(
             Err(_) => return,
         };
         match call_on_port(listener, port, &notification) {
-            Some(call) if calls.send(call).is_ok() => {}
-            _ => listener.pass(notification.id),
+            Ok(Some(call)) if seen.send(Seen::Call(call)).is_ok() => continue,
+            Err(error) if is_change_of_lines(&notification) => {
+                let _ = seen.send(Seen::Hidden { thread: notification.thread, error });
+            }
+            _ => {}
         }
+        // What is not ours, or cannot be looked at, is left to the kernel.
+        listener.pass(notification.id);
     }
 }
 
-fn call_on_port(listener: &Listener, port: PortIdentity, notification: &Notification) -> Option<Call> {
+fn is_change_of_lines(notification: &Notification) -> bool {
+    let [_, number, argument] = notification.arguments;
+    matches!(Request::of(number as u32, argument), Some(Request::ChangeLines(_)))
+}
+
+fn call_on_port(
+    listener: &Listener,
+    port: PortIdentity,
+    notification: &Notification,
+) -> io::Result<Option<Call>> {
     let Notification { id, thread, arch, arguments: [descriptor, number, argument] } = *notification;
-    let convention = CONVENTIONS.iter().find(|convention| convention.arch == arch)?;
-    let request = Request::of(number as u32, argument)?;
+    let convention = CONVENTIONS.iter().find(|convention| convention.arch == arch);
+    let (Some(convention), Some(request)) = (convention, Request::of(number as u32, argument)) else {
+        return Ok(None);
+    };
     // The second question is whether `/proc/THREAD` was still that of the caller at the first one.
-    if !port.is_descriptor(thread, descriptor as u32) || !listener.waits(id) {
-        return None;
+    if !port.is_descriptor(thread, descriptor as u32)? || !listener.waits(id) {
+        return Ok(None);
     }
     let layout = if convention.is_64_bit { Layout::Bits64 } else { Layout::Bits32 };
-    Some(Call { id, thread, request, argument, layout })
+    Ok(Some(Call { id, thread, request, argument, layout }))
 }
 
 #[cfg(test)]
@@ -100,9 +128,10 @@ mod tests {
         let null = PortIdentity::of(&link).unwrap();
         let own = std::process::id() as i32;
         let open = |path: &str| std::fs::File::open(path).unwrap();
-        assert!(null.is_descriptor(own, open("/dev/null").as_raw_fd() as u32));
+        let file = open("/dev/null");
+        assert!(null.is_descriptor(own, file.as_raw_fd() as u32).unwrap());
         let zero = open("/dev/zero");
-        assert!(!null.is_descriptor(own, zero.as_raw_fd() as u32));
-        assert!(!null.is_descriptor(own, u32::MAX), "closed");
+        assert!(!null.is_descriptor(own, zero.as_raw_fd() as u32).unwrap());
+        assert!(!null.is_descriptor(own, u32::MAX).unwrap(), "closed");
     }
 }

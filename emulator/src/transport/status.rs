@@ -95,6 +95,15 @@ pub enum Notice {
         /// What the kernel said.
         error: String,
     },
+    /// A client's calls on the pty cannot be answered, because the kernel does not let this process look at the client.
+    Hidden {
+        /// The client's thread.
+        thread: u32,
+        /// Its name.
+        name: String,
+        /// What the kernel said.
+        error: String,
+    },
     /// A client does not read, and bytes for it were lost for the first time.
     Unread {
         /// The slave.
@@ -121,6 +130,11 @@ impl fmt::Display for Notice {
             Notice::NetworkDown { address, error } => {
                 write!(f, "nobody can connect to {address} any more: {error}")
             }
+            Notice::Hidden { thread, name, error } => write!(
+                f,
+                "what {name} (pid {thread}) does to modem lines cannot be answered, because the kernel shows nothing of it \
+                 ({error}): its program file is not readable, or a sandbox forbids it",
+            ),
             Notice::Unread { pty } => write!(
                 f,
                 "a client on {} does not read what the module sends; the oldest 80 kB are kept, the rest is lost",

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// No run of these tests takes longer, on the slowest machine.
-const BOUND_S: i64 = 60;
+pub(crate) const BOUND_S: i64 = 60;
 
 /// What came of a run.
 #[derive(Debug)]

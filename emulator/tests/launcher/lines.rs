@@ -138,7 +138,7 @@ fn client_with_the_serialport_crate() {
     }
     let path = std::env::var("BL702_EMU_PORT").unwrap();
     let mut port =
-        serialport::new(path, 500_000).timeout(std::time::Duration::from_millis(100)).open().unwrap();
+        serialport::new(path, 500_000).timeout(std::time::Duration::from_millis(1000)).open().unwrap();
     port.write_data_terminal_ready(false).unwrap();
     port.write_request_to_send(true).unwrap();
     port.write_request_to_send(false).unwrap();

@@ -5,5 +5,7 @@
 mod bench;
 mod control;
 mod ends;
+mod kills;
 mod lines;
 mod names;
+mod sandboxes;

@@ -128,7 +128,7 @@ impl NetworkClient {
     pub(crate) fn shake_hands(&mut self, baud_bps: u32) {
         for _ in 0..5 {
             self.send(&vec![0x55; (baud_bps as usize * 3 / 10_000).max(1)]);
-            if !self.is_quiet(500) {
+            if !self.is_quiet(2_000) {
                 assert_eq!(self.receive(2), b"OK");
                 assert!(self.is_quiet(5), "something came behind OK");
                 return;

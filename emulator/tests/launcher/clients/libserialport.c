@@ -32,7 +32,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 20 && !answered; i++) {
         CHECK(sp_blocking_write(port, burst, sizeof burst, 1000) == sizeof burst);
         CHECK(sp_drain(port) == SP_OK);
-        answered = sp_blocking_read(port, reply, 2, 100) == 2 && memcmp(reply, "OK", 2) == 0;
+        answered = sp_blocking_read(port, reply, 2, 1000) == 2 && memcmp(reply, "OK", 2) == 0;
     }
     CHECK(answered);
     CHECK(sp_blocking_read(port, reply, 1, 20) == 0);

@@ -39,7 +39,7 @@ set_lines(termios.TIOCMBIC, termios.TIOCM_DTR)
 set_lines(termios.TIOCMBIC, termios.TIOCM_RTS)
 for _ in range(20):
     os.write(fd, b"\x55" * 150)
-    if read(2, 0.1) == b"OK":
+    if read(2, 1) == b"OK":
         break
 else:
     sys.exit("no answer to the handshake")

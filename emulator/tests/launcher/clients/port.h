@@ -64,7 +64,7 @@ static int handshake(int fd, int tries)
     memset(burst, 0x55, sizeof burst);
     for (int i = 0; i < tries; i++) {
         CHECK(write(fd, burst, sizeof burst) == sizeof burst);
-        if (read_for(fd, answer, 2, 100) == 2 && memcmp(answer, "OK", 2) == 0)
+        if (read_for(fd, answer, 2, 1000) == 2 && memcmp(answer, "OK", 2) == 0)
             return 1;
     }
     return 0;
