@@ -90,7 +90,8 @@ pub(crate) fn run(arguments: &ExecArgs) -> Result<ExitCode, Failure> {
     };
     drop(port);
     // Nobody may be there to read it any more; the client's exit status matters more.
-    let _ = write!(io::stderr(), "bl702-emu exec\n{report}{}", note_on_lines(arguments, &report));
+    let summary = format!("bl702-emu exec\n{report}{}", note_on_lines(arguments, &report));
+    let _ = io::stderr().write_all(summary.as_bytes());
     if let (Some(file), Some(path)) = (report_file, &arguments.report) {
         write_report(file, &report).map_err(|error| {
             Failure::failed(

@@ -39,11 +39,3 @@ fn a_name_for_clients_that_look_under_sys_class_tty() {
     let done = bench.exec(&["--link", link.to_str().unwrap()], &client).expect_success();
     assert_eq!(done.stdout.trim(), format!("/dev/../../..{}", link.display()));
 }
-
-#[test]
-fn a_program_on_libserialport() {
-    let bench = Bench::new();
-    let Some(program) = bench.compile("libserialport", &["-lserialport"]) else { return };
-    let done = bench.exec(&[], &[program.to_str().unwrap(), "{port-via-root}"]).expect_success();
-    assert_eq!(done.count("resets"), 1);
-}
