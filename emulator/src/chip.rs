@@ -46,6 +46,15 @@ impl Chip {
         }
         self.events.push_back(TimedEvent { at, event });
     }
+
+    /// The same for what is known only after things that happened later were told.
+    pub(crate) fn emit_in_order(&mut self, event: TimedEvent) {
+        if self.events.len() == EVENTS_KEPT {
+            self.events.pop_front();
+        }
+        let later = self.events.iter().rev().take_while(|other| other.at > event.at).count();
+        self.events.insert(self.events.len() - later, event);
+    }
 }
 
 /// How a program handed the chip over to another.

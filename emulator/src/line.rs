@@ -212,6 +212,21 @@ impl LineRx {
         lost
     }
 
+    /// The line is cut at `at`: what has not wholly arrived never will.
+    pub(crate) fn cut_after(&mut self, at: Nanos) {
+        let mut kept = self.available(at) + self.taken_of_first;
+        self.bursts.retain_mut(|burst| {
+            let keep = kept.min(burst.bytes.len());
+            kept -= keep;
+            burst.bytes.truncate(keep);
+            keep > 0
+        });
+        if self.bursts.front().is_none_or(|burst| burst.bytes.len() == self.taken_of_first) {
+            self.bursts.pop_front();
+            self.taken_of_first = 0;
+        }
+    }
+
     /// Throws away everything, also what is still on its way.
     pub fn clear(&mut self) {
         self.bursts.clear();
@@ -277,6 +292,18 @@ impl LineTx {
     /// How many bytes were queued since power-up, those excluded that a reset has cut off.
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.sent_bytes
+    }
+
+    /// How many of them were taken.
+    pub(crate) fn taken_bytes(&self) -> u64 {
+        self.sent_bytes - self.bursts.iter().map(|burst| burst.bytes.len() as u64).sum::<u64>()
+    }
+
+    /// Bytes not taken yet from number `from` of all on: their numbers and when they begin.
+    pub(crate) fn queued_from(&self, from: u64) -> impl Iterator<Item = (u64, Nanos)> + '_ {
+        let begins =
+            self.bursts.iter().flat_map(|burst| (0..burst.bytes.len()).map(|index| burst.arrival(index)));
+        (self.taken_bytes()..).zip(begins).filter(move |(number, _)| *number >= from)
     }
 
     /// When the last queued stop bit ends (in the past when the line is quiet).

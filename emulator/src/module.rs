@@ -8,9 +8,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
 use crate::chip::{Chip, Exit, Program, Wake};
-use crate::event::{Event, TimedEvent};
+use crate::event::{Event, Stage, TimedEvent};
 use crate::fault::device::DeviceFaults;
-use crate::fault::{Engine, FaultPlan, FaultReport};
+use crate::fault::{Action, Engine, FaultPlan, FaultReport};
 use crate::firmware::Firmware;
 use crate::flash::Flash;
 use crate::line::{Burst, LineRx, LineTx};
@@ -20,6 +20,9 @@ use crate::profile::Profile;
 use crate::ram::Ram;
 use crate::registers::Registers;
 use crate::rom::{BootRom, PollModel, RomState};
+
+/// How far time goes when the next wake-up has passed already.
+const STEP: Nanos = Nanos::from_micros(1);
 
 /// What the module begins with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,9 +150,12 @@ impl ModuleBuilder {
             resets: 0,
             engine: None,
         };
-        module.arm(&self.faults);
-        module.leave_reset(Nanos::ZERO);
-        if self.start == Start::Loader {
+        module.arm_engine(&self.faults);
+        module.chip.boot_high = module.chip.boot_level(self.boot_high);
+        if module.is_on() {
+            module.leave_reset(Nanos::ZERO);
+        }
+        if module.is_on() && (self.start == Start::Loader || module.chip.starts_with_loader()) {
             module.cpu = Cpu::Loader(Box::new(RamLoader::start(&mut module.chip, Nanos::ZERO)));
         }
         module
@@ -198,8 +204,15 @@ impl Module {
 
     /// Arms every fault of this plan besides those that are armed.
     pub fn arm(&mut self, plan: &FaultPlan) {
+        let was_on = self.is_on();
+        self.arm_engine(plan);
+        self.chip.boot_high = self.chip.boot_level(self.chip.boot_high);
+        self.apply_supply(was_on);
+    }
+
+    fn arm_engine(&mut self, plan: &FaultPlan) {
         if !plan.is_empty() {
-            self.engine.get_or_insert_default().arm(&mut self.chip, plan, self.seed);
+            self.engine.get_or_insert_default().arm(&mut self.chip, plan, self.seed, self.now);
         }
     }
 
@@ -218,9 +231,21 @@ impl Module {
     /// They go to the chip as time passes; a chip that is off does not hear them.
     pub fn receive(&mut self, burst: Burst) {
         if matches!(self.cpu, Cpu::Off) {
+            self.chip.miss_enable(burst.start, "bytes come while EN is held low");
             return;
         }
-        self.chip.rx.push(burst);
+        let stage = match &self.cpu {
+            _ if self.engine.is_none() => return self.chip.rx.push(burst),
+            Cpu::Rom(_) => Some(Stage::Rom),
+            Cpu::Loader(_) => Some(Stage::Loader),
+            _ => None,
+        };
+        if stage == Some(Stage::Loader) {
+            self.chip.meet_loader(burst.start);
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.receive(&mut self.chip, stage, burst);
+        }
     }
 
     /// The EN pin: low holds the module off, a rising edge restarts it. Advances to `at`.
@@ -228,6 +253,9 @@ impl Module {
         self.advance(at);
         let was_on = self.is_on();
         self.enable = high;
+        if high {
+            self.chip.miss_enable(self.now, "a rising edge of EN while it is held low");
+        }
         self.apply_supply(was_on);
     }
 
@@ -236,53 +264,108 @@ impl Module {
         self.advance(at);
         let was_on = self.is_on();
         self.power = on;
+        if let (true, Some(engine)) = (on, &mut self.engine) {
+            engine.supply_given();
+        }
         self.apply_supply(was_on);
     }
 
     /// The BOOT pin, which the ROM samples after a reset. Advances to `at`.
     pub fn set_boot(&mut self, at: Nanos, high: bool) {
         self.advance(at);
-        self.chip.boot_high = high;
+        self.chip.boot_high = self.chip.boot_level(high);
     }
 
     /// Lets time pass up to `to` (not backwards) and does all that happens until then.
     pub fn advance(&mut self, to: Nanos) {
         let to = to.max(self.now);
+        if self.engine.is_some() {
+            self.advance_with_faults(to);
+        } else {
+            self.run_until(to);
+        }
+    }
+
+    fn run_until(&mut self, to: Nanos) {
         while let Some((at, exit)) = self.run_cpu(to) {
             self.hand_over(at, exit);
         }
         self.chip.flash.settle(to);
         self.now = to;
+    }
+
+    /// The same in steps: the engine looks at what was done, and supply, EN and cable go when they have to.
+    fn advance_with_faults(&mut self, to: Nanos) {
+        loop {
+            let Some(engine) = &self.engine else { return };
+            let mut step = engine.next_action().map_or(to, |at| at.clamp(self.now, to));
+            if engine.watches_chip()
+                && let Some(next) = self.next_of_chip()
+            {
+                // A time that has passed already must not stop the clock.
+                let least = if next > self.now { next } else { self.now + STEP };
+                step = step.min(least);
+            }
+            self.run_until(step);
+            let was_on = self.is_on();
+            let Some(engine) = &mut self.engine else { return };
+            engine.look(&mut self.chip, step);
+            let mut acted = false;
+            while let Some(action) = engine.take_action(&mut self.chip, step) {
+                acted = true;
+                if action == Action::Supply(false) || action == Action::Enable(false) {
+                    break;
+                }
+            }
+            self.apply_supply(was_on);
+            if step == to && !acted {
+                break;
+            }
+        }
         if let Some(engine) = &mut self.engine {
-            engine.tell(&mut self.chip);
+            engine.tell(&mut self.chip, self.now);
         }
     }
 
     /// The next bytes that the chip has wholly sent by [`Module::now`].
     pub fn transmit(&mut self) -> Option<Burst> {
-        self.chip.tx.take(self.now)
+        match &mut self.engine {
+            None => self.chip.tx.take(self.now),
+            Some(engine) => engine.transmit(&mut self.chip, self.now),
+        }
+    }
+
+    /// Whether the cable is in the host's port; a fault may pull it out.
+    pub fn is_plugged_in(&self) -> bool {
+        self.engine.as_ref().is_none_or(|engine| !engine.is_unplugged())
     }
 
     /// When something happens by itself next: work of the chip, the end of what it is sending, an idle time-out.
     pub fn next_wakeup(&self) -> Option<Nanos> {
+        let fault = self
+            .engine
+            .as_ref()
+            .and_then(|engine| [engine.next_due(), engine.next_action()].into_iter().flatten().min());
+        [self.next_of_chip(), fault].into_iter().flatten().min()
+    }
+
+    fn next_of_chip(&self) -> Option<Nanos> {
         let wake = match self.wake() {
             Wake::Work(at) | Wake::Idle(at) => Some(at),
             Wake::Never => None,
         };
-        match (wake, self.chip.tx.next_end()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [wake, self.chip.tx.next_end()].into_iter().flatten().min()
     }
 
     /// Whether the chip has nothing left to do but wait for the host (or for an idle time-out).
     pub fn waits_for_host(&self) -> bool {
-        !matches!(self.wake(), Wake::Work(_)) && self.chip.tx.next_end().is_none()
+        !matches!(self.wake(), Wake::Work(_)) && !self.is_sending()
     }
 
     /// Whether bytes are on their way out of the chip, or wait to be.
     pub fn is_sending(&self) -> bool {
         self.chip.tx.next_end().is_some()
+            || self.engine.as_ref().is_some_and(|engine| engine.next_due().is_some())
     }
 
     /// The next thing the chip did.
@@ -348,7 +431,8 @@ impl Module {
     }
 
     fn is_on(&self) -> bool {
-        self.power && self.enable
+        let held_off = self.engine.as_ref().is_some_and(|engine| engine.holds_off());
+        self.power && self.enable && !held_off && !self.chip.enable_is_held()
     }
 
     fn apply_supply(&mut self, was_on: bool) {

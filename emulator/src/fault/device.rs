@@ -29,6 +29,11 @@ impl DeviceFaults {
         self.armed.iter_mut()
     }
 
+    /// All of them, to look at.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Armed<DeviceEffect>> {
+        self.armed.iter()
+    }
+
     /// Lines of the report, with their places in it.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = (usize, FaultStatus)> + '_ {
         self.armed.iter().map(|fault| fault.status("device"))

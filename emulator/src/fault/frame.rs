@@ -62,6 +62,8 @@ pub(crate) struct FrameFaults {
     /// Answers and commands that power faults may count.
     news: Vec<Occasion>,
     tells: bool,
+    handshakes: u64,
+    session_start: u64,
 }
 
 impl FrameFaults {
@@ -84,6 +86,11 @@ impl FrameFaults {
         self.tells = true;
     }
 
+    /// The command at work.
+    pub(super) fn current(&self) -> Occasion {
+        self.current
+    }
+
     /// Commands taken and answers begun since the last call.
     pub(super) fn take_news(&mut self) -> Vec<Occasion> {
         std::mem::take(&mut self.news)
@@ -102,17 +109,28 @@ impl FrameFaults {
         self.rom_ids
     }
 
-    /// What byte number `byte` of all that the chip has sent is part of. Calls come in the order of the bytes.
-    pub(super) fn answer_of(&mut self, byte: u64) -> Occasion {
-        while self.marks.front().is_some_and(|mark| mark.start + mark.length <= byte) {
-            self.marks.pop_front();
+    /// What byte number `byte` of all that the chip has sent is part of.
+    pub(super) fn answer_of(&self, byte: u64) -> Occasion {
+        let holds = |mark: &&Mark| (mark.start..mark.start + mark.length).contains(&byte);
+        match self.marks.iter().find(holds) {
+            Some(mark) => Occasion { frame_byte: Some(byte - mark.start), ..mark.occasion },
+            None => Occasion::default(),
         }
-        match self.marks.front() {
-            Some(mark) if mark.start <= byte => {
-                Occasion { frame_byte: Some(byte - mark.start), ..mark.occasion }
-            }
-            _ => Occasion::default(),
-        }
+    }
+
+    /// Bytes before this one have passed the line.
+    pub(super) fn forget_before(&mut self, byte: u64) {
+        while self.marks.pop_front_if(|mark| mark.start + mark.length <= byte).is_some() {}
+    }
+
+    /// How many handshakes were answered.
+    pub(super) fn handshakes(&self) -> u64 {
+        self.handshakes
+    }
+
+    /// How many bytes the chip had sent when the session began.
+    pub(super) fn session_start(&self) -> u64 {
+        self.session_start
     }
 
     fn take_command(&mut self, occasion: Occasion) -> Verdict {
@@ -188,7 +206,12 @@ impl Chip {
         if let Some(frames) = &mut self.frames {
             frames.current = Occasion { stage: Some(stage), ..Occasion::default() };
         }
-        self.send_as(at, baud_bps, &frame::OK, ReplyKind::Handshake)
+        let end = self.send_as(at, baud_bps, &frame::OK, ReplyKind::Handshake);
+        if let Some(frames) = &mut self.frames {
+            frames.handshakes += 1;
+            frames.session_start = self.tx.sent_bytes();
+        }
+        end
     }
 
     /// Sends an answer, or what faults make of it; gives the time when the last stop bit ends.
@@ -229,7 +252,7 @@ impl Chip {
 
 /// The addresses that a command touches: the first word of its payload on, for as many bytes as the second word or the
 /// data behind it say.
-fn addresses(stage: Stage, id: u8, payload: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn addresses(stage: Stage, id: u8, payload: &[u8]) -> Option<(u64, u64)> {
     let (address, rest) = payload.split_first_chunk::<4>()?;
     let first = u64::from(u32::from_le_bytes(*address));
     let second = rest.first_chunk::<4>().map(|word| u64::from(u32::from_le_bytes(*word)));

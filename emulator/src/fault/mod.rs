@@ -17,7 +17,11 @@ pub(crate) mod device;
 mod effect;
 mod engine;
 mod frame;
+mod host;
+mod line;
+mod pins;
 mod plan;
+mod power;
 mod trigger;
 mod when;
 
@@ -27,6 +31,9 @@ pub use effect::{
 pub(crate) use engine::Engine;
 pub(crate) use frame::{FrameFaults, IdSet, Verdict};
 pub use plan::{Fault, FaultPlan, PlanError};
-pub(crate) use trigger::{Armed, Occasion};
+pub(crate) use power::Action;
 pub use trigger::{FaultReport, FaultStatus, FirstFired};
 pub use when::{Direction, Moment, ReplyKind, Span, When};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Counting occasions, drawing lots, and telling of what fired.
 
+use std::collections::VecDeque;
+
 use bl702_protocol::time::Nanos;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -64,15 +66,15 @@ pub(crate) struct Armed<E> {
     seed: u64,
     rng: Option<ChaCha8Rng>,
     met: u64,
-    /// Since the last [`Armed::take_fired`].
-    news: Vec<(Nanos, String)>,
+    /// What was not told yet.
+    news: VecDeque<(Nanos, String)>,
     fired: u64,
     first: Option<FirstFired>,
 }
 
 impl<E> Armed<E> {
     pub(crate) fn new(index: usize, name: String, effect: E, when: When, seed: u64) -> Armed<E> {
-        let (rng, news, first) = (None, Vec::new(), None);
+        let (rng, news, first) = (None, VecDeque::new(), None);
         Armed { index, name, effect, when, seed, rng, met: 0, news, fired: 0, first }
     }
 
@@ -86,9 +88,15 @@ impl<E> Armed<E> {
         })
     }
 
+    /// Whether there can be an occasion on which it acts.
+    pub(crate) fn may_still_act(&self) -> bool {
+        self.when.times.is_none_or(|times| self.fired < times)
+            && self.when.nth.is_none_or(|nth| self.met < nth)
+    }
+
     /// Whether it acts now. Counts the occasion if it meets the conditions.
     pub(crate) fn admits(&mut self, occasion: &Occasion) -> bool {
-        if self.when.times.is_some_and(|times| self.fired >= times) || !self.when.is_met(occasion) {
+        if !self.may_still_act() || !self.when.is_met(occasion) {
             return false;
         }
         self.met += 1;
@@ -111,7 +119,7 @@ impl<E> Armed<E> {
         if self.first.is_none() {
             self.first = Some(FirstFired { at_ns: at.0, on: on.clone() });
         }
-        self.news.push((at, on));
+        self.news.push_back((at, on));
     }
 
     /// A state is consulted at `at`: it fires the first time, and only then.
@@ -126,9 +134,9 @@ impl<E> Armed<E> {
         self.fired > 0
     }
 
-    /// What it did since the last call.
-    pub(crate) fn take_fired(&mut self) -> Vec<(Nanos, String)> {
-        std::mem::take(&mut self.news)
+    /// The next thing it did by `now` that was not told yet.
+    pub(crate) fn take_fired(&mut self, now: Nanos) -> Option<(Nanos, String)> {
+        self.news.pop_front_if(|(at, _)| *at <= now)
     }
 
     /// Its line in the report.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use rstest::rstest;
 
 use super::*;
+use crate::fault::device::DeviceFaults;
 use crate::flash::FlashPart;
 use crate::line::{LineRx, LineTx};
 use crate::profile::Profile;
@@ -64,6 +65,8 @@ fn chip(contents: &[u8], firmware_log: bool) -> Chip {
         pll_started: false,
         rx: LineRx::default(),
         tx: LineTx::default(),
+        faults: DeviceFaults::default(),
+        frames: None,
         events: VecDeque::new(),
     }
 }

@@ -51,6 +51,32 @@ pub struct FlashFaults {
     pub init: bool,
 }
 
+/// What an operation of the flash does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlashWork {
+    /// Programs a page, or a part of one.
+    Program,
+    /// Erases a unit or the chip.
+    Erase,
+    /// Writes a status register.
+    Status,
+}
+
+/// An operation that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlashBegun {
+    /// What it does.
+    pub work: FlashWork,
+    /// First address.
+    pub address: u32,
+    /// Bytes.
+    pub length: u32,
+    /// When it begins; a page's turn comes when the pages before it are done.
+    pub start: Nanos,
+    /// When it is done.
+    pub done: Nanos,
+}
+
 /// How often what was done to the flash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlashOperations {

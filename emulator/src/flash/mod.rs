@@ -15,7 +15,7 @@ use std::ops::Range;
 use bl702_protocol::time::Nanos;
 
 use array::Array;
-pub use fault::{FlashError, FlashFaults, FlashOperations};
+pub use fault::{FlashBegun, FlashError, FlashFaults, FlashOperations, FlashWork};
 pub use operation::EraseUnit;
 use operation::Operation;
 pub use part::{FlashPart, FlashSpeed, FlashTimes, PARTS};
@@ -35,6 +35,8 @@ pub struct Flash {
     faults: FlashFaults,
     chip_erase_ms: Option<u64>,
     operations: FlashOperations,
+    /// Operations begun, while somebody wants to know.
+    begun: Option<Vec<FlashBegun>>,
 }
 
 impl Flash {
@@ -54,6 +56,7 @@ impl Flash {
             faults: FlashFaults::default(),
             chip_erase_ms: None,
             operations: FlashOperations::default(),
+            begun: None,
         }
     }
 
@@ -145,6 +148,22 @@ impl Flash {
     /// How often what was done.
     pub fn operations(&self) -> FlashOperations {
         self.operations
+    }
+
+    /// From now on [`Flash::take_begun`] tells of operations.
+    pub(crate) fn watch(&mut self) {
+        self.begun.get_or_insert_default();
+    }
+
+    /// Operations begun since the last call.
+    pub(crate) fn take_begun(&mut self) -> Vec<FlashBegun> {
+        self.begun.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn note_begun(&mut self, work: FlashWork, address: u32, length: u32, start: Nanos, done: Nanos) {
+        if let Some(begun) = &mut self.begun {
+            begun.push(FlashBegun { work, address, length, start, done });
+        }
     }
 
     /// How many 4 KiB sectors take memory (the others are erased).

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bl702_protocol::time::Nanos;
 
 use super::Flash;
-use super::fault::FlashError;
+use super::fault::{FlashError, FlashWork};
 use super::status::StatusRegisters;
 
 /// What can be erased at once, besides the whole chip.
@@ -119,6 +119,7 @@ impl Flash {
                 let start = done;
                 done += Nanos::from_micros(self.times.program_us(len as u32, page_bytes));
                 pages.push_back(Page { start, done, address: at, bytes: page.to_vec() });
+                self.note_begun(FlashWork::Program, at, len as u32, start, done);
                 self.operations.pages_programmed += 1;
                 self.operations.bytes_programmed += len as u64;
             }
@@ -183,6 +184,7 @@ impl Flash {
     fn begin_erasing(&mut self, now: Nanos, took: Nanos, address: u32, len: u32) -> Nanos {
         let done = now + took;
         self.operation = Some(Operation::Erase { start: now, done, address, len });
+        self.note_begun(FlashWork::Erase, address, len, now, done);
         self.settle(now);
         done
     }
@@ -213,6 +215,7 @@ impl Flash {
         let done = now + Nanos::from_micros(self.times.write_status_us);
         self.operations.status_writes += 1;
         self.operation = Some(Operation::Status { start: now, done, new });
+        self.note_begun(FlashWork::Status, 0, bytes.len() as u32, now, done);
         self.settle(now);
         Ok(done)
     }

@@ -138,7 +138,7 @@ impl BootRom {
                 // What came before nobody listened to.
                 chip.rx.discard(*at);
                 *taken += 1;
-                *low += u8::from(!chip.boot_high);
+                *low += u8::from(!chip.sample_boot(*at));
                 let now = *at;
                 *at += timing::DELAY_UNIT.scale(scale);
                 if *taken == 3 {
