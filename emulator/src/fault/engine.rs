@@ -243,7 +243,7 @@ impl Engine {
             Action::Enable(high) => self.enable_low = !high,
             Action::Cable(plugged) => {
                 self.unplugged = !plugged;
-                self.adapter.clear();
+                self.adapter.clear(now);
                 chip.rx.cut_after(now);
             }
         }

@@ -354,9 +354,9 @@ impl Adapter {
         [held, out].into_iter().flatten().min()
     }
 
-    /// The cable is pulled: what the host has not got is lost.
-    pub(super) fn clear(&mut self) {
-        self.out.clear();
+    /// The cable is pulled at `now`: what the host has not got by then is lost.
+    pub(super) fn clear(&mut self, now: Nanos) {
+        self.out.retain(|(due, _)| *due <= now);
         self.held = None;
     }
 }

@@ -17,7 +17,10 @@ use crate::fault::{
 #[case::no_effect("[[fault]]\nname = 'x'", "one effect")]
 #[case::two_effects("[[fault]]\nline = 'drop'\nframe = 'lose-reply'", "one effect")]
 #[case::unknown_effect("[[fault]]\nline = 'dorp'", "unknown variant `dorp`")]
-#[case::unknown_parameter("[[fault]]\nline.stall = { ms = 3 }", "unknown field `ms`, expected `us`")]
+#[case::unknown_parameter(
+    "[[fault]]\nline.stall = { ms = 3 }",
+    "unexpected keys in table: ms, available keys: us"
+)]
 #[case::missing_parameter("[[fault]]\n\n\nline.stall = {}", "line 4")]
 #[case::unknown_condition("[[fault]]\nline = 'drop'\nwhen = { comand = 1 }", "unknown field `comand`")]
 #[case::wrong_type("[[fault]]\nline = 'drop'\nwhen = { command = '31' }", "line 3")]

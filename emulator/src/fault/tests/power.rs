@@ -17,11 +17,11 @@ fn erase_second(link: &mut MemoryLink) -> Vec<u8> {
 }
 
 #[rstest]
-#[case::before("before", 0)]
-#[case::after("after", 4096)]
-fn the_supply_goes_around_an_operation(#[case] at: &str, #[case] erased: usize) {
+#[case::before("before", b"", 0)]
+#[case::after("after", b"PD", 4096)]
+fn the_supply_goes_around_an_operation(#[case] at: &str, #[case] heard: &[u8], #[case] erased: usize) {
     let mut link = session(fault(&format!("power.cut = {{ at = '{at}' }}"), "command = 0x30"));
-    assert_eq!(erase_second(&mut link), b"PD");
+    assert_eq!(erase_second(&mut link), heard);
     assert_eq!(link.module().running(), Running::Nothing);
     let mut sector = [0; 4096];
     link.module().flash().read(0x1000, &mut sector);
@@ -44,7 +44,7 @@ fn an_erase_is_torn() {
 #[test]
 fn a_page_of_several_is_torn() {
     // The write of 768 bytes is three pages: the second is hit, the third is never begun.
-    let mut link = session(fault("power.cut = { at = 'inside' }", "nth = 3"));
+    let mut link = session(fault("power.cut = { at = 'inside' }", "command = 0x31, nth = 2"));
     assert_eq!(link.exchange(&ERASE_SECTOR), b"PDOK");
     assert_eq!(link.exchange(&write(0, &[0; 768])), b"OK");
     let cells = [0, 255, 256, 511, 512, 767].map(|address| cell(&link, address));
@@ -132,7 +132,8 @@ fn a_cut_by_the_clock() {
 }
 
 #[rstest]
-#[case::too_few_operations("power.cut = {}", "nth = 3")]
+// The loader's start clears the status register: an operation too.
+#[case::too_few_operations("power.cut = {}", "nth = 4")]
 #[case::elsewhere("power.cut = {}", "address = { from = 0x8000 }")]
 #[case::other_command("power.brown-out = { us = 100 }", "command = 0x3c")]
 #[case::bytes_do_not_come("power.unplug = {}", "byte = 1_000_000")]
