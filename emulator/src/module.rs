@@ -484,6 +484,9 @@ impl Module {
             Exit::Jump { address } => self.jump(at, address),
             Exit::FlashBoot => {
                 self.chip.emit(at, Event::BootFromFlash);
+                if let Some(reason) = self.chip.clock_hangs(at, false, "the firmware") {
+                    return self.hand_over(at, Exit::Dead { reason });
+                }
                 self.cpu = Cpu::Firmware(Box::new(Firmware::start(&mut self.chip, at)));
             }
             Exit::RomBoot2 => self.cpu = Cpu::RomBoot2,
@@ -508,6 +511,9 @@ impl Module {
         self.chip.emit(at, Event::Jump { address });
         match self.chip.ram.read_word(address & !1) {
             Some(word) if word != 0 => {
+                if let Some(reason) = self.chip.image_hangs(at, address) {
+                    return self.hand_over(at, Exit::Dead { reason });
+                }
                 self.cpu = Cpu::Loader(Box::new(RamLoader::start(&mut self.chip, at)));
             }
             Some(_) => self.hand_over(at, Exit::Dead { reason: "jumped into RAM that holds no program" }),

@@ -44,6 +44,8 @@ const READ_LOCKS: [(u8, u8, u8); 7] = [
 pub struct Otp {
     fuses: [u32; EFUSE_WORDS],
     shadow: [u32; EFUSE_WORDS],
+    /// Fuses among them that a fault plan has added.
+    added: [u32; EFUSE_WORDS],
     burnt_bits: u32,
     program_operations: u32,
     refused_bits: u32,
@@ -56,6 +58,7 @@ impl Otp {
         let mut otp = Otp {
             fuses: words(&fuses),
             shadow: [0; EFUSE_WORDS],
+            added: [0; EFUSE_WORDS],
             burnt_bits: 0,
             program_operations: 0,
             refused_bits: 0,
@@ -65,9 +68,24 @@ impl Otp {
         otp
     }
 
-    /// The fuses themselves, locks or not: what a driver writes to the `--efuse` file.
+    /// The fuses themselves, locks or not.
     pub fn fuses(&self) -> [u8; EFUSE_BYTES] {
         bytes(&self.fuses)
+    }
+
+    /// The fuses without those of a fault plan: what a driver writes to the `--efuse` file.
+    pub fn lasting_fuses(&self) -> [u8; EFUSE_BYTES] {
+        bytes(&std::array::from_fn(|index| self.fuses[index] & !self.added[index]))
+    }
+
+    /// Fuses that were burnt before the module came to its user; an offset over 7Fh has no effect.
+    pub(crate) fn add_at_factory(&mut self, offset: u8, bits: u32) {
+        let index = usize::from(offset) / 4;
+        if let (Some(word), Some(added)) = (self.fuses.get_mut(index), self.added.get_mut(index)) {
+            *added |= bits & !*word;
+            *word |= bits;
+        }
+        self.reload_shadow();
     }
 
     /// One fuse word, `index` 0 to 31; 0 beyond.

@@ -53,9 +53,9 @@ impl Registers {
         self.written.get(&address).copied().unwrap_or(0)
     }
 
-    /// The value of an HBN word.
-    pub(crate) fn hbn(&self, address: u32) -> u32 {
-        self.written.get(&address).copied().unwrap_or(0)
+    /// Byte offset in the eFuse block of the shadow register at `address`, if there is one.
+    pub(crate) fn fuse_offset(address: u32) -> Option<usize> {
+        EFUSE_SHADOW.contains(&address).then(|| (address - EFUSE_SHADOW.start) as usize)
     }
 
     pub(crate) fn set_hbn(&mut self, address: u32, value: u32) {

@@ -220,7 +220,7 @@ pub enum DeviceEffect {
         /// The level that is read.
         level: LineLevel,
     },
-    /// Another part is fitted than the profile says, erased.
+    /// Another part is fitted than the profile says, with the same contents as far as it holds them.
     FlashPart {
         /// Its name, as in a profile.
         part: String,
@@ -250,10 +250,18 @@ pub enum DeviceEffect {
         /// How many bits of each 4 KiB sector.
         bits: u32,
     },
-    /// Programming fails and the chip says so.
+    /// Worn-out cells: programming leaves some bits, drawn by lot but always the same, at 1.
+    WornProgram {
+        /// How many bits of each page.
+        bits: u32,
+    },
+    /// Programming a page fails: it stays busy until the driver gives up, and nothing has changed.
     ProgramFails,
-    /// Erasing fails and the chip says so.
+    /// Erasing fails: the part stays busy until the driver gives up, and nothing has changed.
     EraseFails,
+    /// The part never becomes ready again once it has begun to erase, to program or to write a register, until its supply is
+    /// taken away.
+    StaysBusy,
     /// The write enable latch does not set.
     WriteEnableFails,
     /// A status register cannot be read.

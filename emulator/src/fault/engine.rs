@@ -272,6 +272,7 @@ impl Engine {
         faults.extend(self.power.iter().map(|fault| fault.status("power")));
         faults.extend(chip.frames.iter().flat_map(|frames| frames.statuses()));
         faults.extend(chip.faults.statuses());
+        faults.extend(chip.flash.fault_statuses());
         faults.sort_by_key(|(index, _)| *index);
         FaultReport { faults: faults.into_iter().map(|(_, status)| status).collect() }
     }
@@ -285,6 +286,7 @@ impl Engine {
             frames.iter_mut().for_each(|fault| collect(&mut fired, "frame", fault, now));
         }
         chip.faults.iter_mut().for_each(|fault| collect(&mut fired, "device", fault, now));
+        chip.flash.defects_mut().for_each(|fault| collect(&mut fired, "device", fault, now));
         for event in fired {
             chip.emit_in_order(event);
         }

@@ -189,6 +189,7 @@ struct Changed {
 impl Chip {
     /// A stage has taken a whole command: whether it is carried out.
     pub(crate) fn judge(&mut self, at: Nanos, stage: Stage, id: u8, payload: &[u8]) -> Verdict {
+        self.flash.set_user(stage, id);
         let Some(frames) = &mut self.frames else { return Verdict::Execute };
         let occasion = Occasion {
             at,

@@ -32,6 +32,7 @@ pub(crate) use engine::Engine;
 pub(crate) use frame::{FrameFaults, IdSet, Verdict};
 pub use plan::{Fault, FaultPlan, PlanError};
 pub(crate) use power::Action;
+pub(crate) use trigger::{Armed, Occasion};
 pub use trigger::{FaultReport, FaultStatus, FirstFired};
 pub use when::{Direction, Moment, ReplyKind, Span, When};
 

@@ -56,7 +56,7 @@ pub struct FirstFired {
 }
 
 /// A fault at work: its effect, what it has counted, what it has done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Armed<E> {
     /// Its place in the report.
     pub(crate) index: usize,
@@ -94,6 +94,15 @@ impl<E> Armed<E> {
             && self.when.nth.is_none_or(|nth| self.met < nth)
     }
 
+    /// Random numbers that belong to a place, the same ones whenever it is visited.
+    pub(crate) fn rng_at(&self, place: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        // Apart from the streams of `rng`. A place has 16 blocks of 16 words, more than any needs at a time.
+        rng.set_stream(1 << 63 | self.index as u64);
+        rng.set_word_pos(u128::from(place) << 8);
+        rng
+    }
+
     /// Whether it acts now. Counts the occasion if it meets the conditions.
     pub(crate) fn admits(&mut self, occasion: &Occasion) -> bool {
         if !self.may_still_act() || !self.when.is_met(occasion) {
@@ -127,11 +136,6 @@ impl<E> Armed<E> {
         if self.fired == 0 {
             self.fire(at, on);
         }
-    }
-
-    /// Whether it has acted.
-    pub(crate) fn has_fired(&self) -> bool {
-        self.fired > 0
     }
 
     /// The next thing it did by `now` that was not told yet.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use bl702_protocol::image::boot_header::{BOOT_HEADER_LEN, BOOT_MAGIC, BootHeader, HeaderRefusal};
 use bl702_protocol::image::partition::{self, PartitionError, PartitionTable, Selected};
+use bl702_protocol::jedec::JedecId;
 use bl702_protocol::time::Nanos;
 
 use crate::chip::{Chip, Exit, Program, Wake};
@@ -106,7 +107,9 @@ impl Firmware {
     pub(crate) fn start(chip: &mut Chip, at: Nanos) -> Firmware {
         chip.flash.settle(at);
         let mut lines = VecDeque::new();
-        if let (true, Ok(image)) = (chip.profile.firmware_log, inspect(&chip.flash)) {
+        // A dead bus shows in the id as it does everywhere.
+        let answers = !JedecId(chip.flash.read_jedec_id(at)).is_absent();
+        if let (true, Ok(image)) = (chip.profile.firmware_log && answers, inspect(&chip.flash)) {
             let mut time = at + Nanos::from_micros(chip.profile.firmware_start_us);
             for (pause, line) in log::lines(&image) {
                 time += pause;

@@ -96,6 +96,25 @@ impl Array {
         self.note_change((first * SECTOR_BYTES) as u32, (count * SECTOR_BYTES) as u32);
     }
 
+    /// Bits that are stuck: those of `mask` are at 1 (or 0) whatever was done. `range` lies inside the part.
+    pub(super) fn force(&mut self, range: Range<u32>, mask: u8, ones: bool) {
+        let mut at = range.start as usize;
+        while at < range.end as usize {
+            let (index, offset) = (at / SECTOR_BYTES, at % SECTOR_BYTES);
+            let len = (SECTOR_BYTES - offset).min(range.end as usize - at);
+            let slot = &mut self.sectors[index];
+            // Erased cells are at 1 already.
+            if mask != 0 && (slot.is_some() || !ones) {
+                let sector = slot.get_or_insert_with(|| Box::new(ERASED_SECTOR));
+                for cell in &mut sector[offset..offset + len] {
+                    *cell = if ones { *cell | mask } else { *cell & !mask };
+                }
+                self.note_change(at as u32, len as u32);
+            }
+            at += len;
+        }
+    }
+
     fn note_change(&mut self, start: u32, len: u32) {
         let end = start + len;
         match self.changes.last_mut() {

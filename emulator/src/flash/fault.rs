@@ -8,7 +8,7 @@ pub enum FlashError {
     /// Injected: initialising (reading the JEDEC id) failed.
     #[error("flash initialisation failed")]
     Init,
-    /// Injected: the write enable latch did not set.
+    /// The write enable latch did not set.
     #[error("flash write enable failed")]
     WriteEnable,
     /// Injected: programming failed.
@@ -29,6 +29,22 @@ pub enum FlashError {
         /// When it is done.
         until: Nanos,
     },
+    /// The part was still busy when the driver had waited as long as it does.
+    #[error("flash not ready in time; gave up at {gave_up_at}")]
+    Timeout {
+        /// When the driver gave up.
+        gave_up_at: Nanos,
+    },
+}
+
+impl FlashError {
+    /// When a driver that asked at `now` knows of it.
+    pub fn known_at(self, now: Nanos) -> Nanos {
+        match self {
+            FlashError::Timeout { gave_up_at } => gave_up_at.max(now),
+            _ => now,
+        }
+    }
 }
 
 /// Failures injected into the calls of the chip's flash driver, one by one, as the conformance vectors do.
@@ -94,4 +110,11 @@ pub struct FlashOperations {
     pub status_writes: u64,
     /// Pages, erases and status writes that block protection or a status lock made the part ignore.
     pub ignored: u64,
+}
+
+impl FlashOperations {
+    /// How many operations were begun: pages, erases of any size, status register writes.
+    pub fn total(&self) -> u64 {
+        self.pages_programmed + self.units_erased + self.chip_erases + self.status_writes
+    }
 }

@@ -4,17 +4,21 @@
 //! is in the cells once [`Flash::settle`] was called with that time or a later one.
 
 mod array;
+mod defect;
 mod fault;
 mod operation;
 mod part;
 mod power;
 mod status;
+mod wear;
 
 use std::ops::Range;
 
 use bl702_protocol::time::Nanos;
 
 use array::Array;
+use defect::Defects;
+pub(crate) use defect::concerns_the_part;
 pub use fault::{FlashBegun, FlashError, FlashFaults, FlashOperations, FlashWork};
 pub use operation::EraseUnit;
 use operation::Operation;
@@ -37,6 +41,8 @@ pub struct Flash {
     operations: FlashOperations,
     /// Operations begun, while somebody wants to know.
     begun: Option<Vec<FlashBegun>>,
+    /// Nothing for nearly all parts.
+    defects: Option<Box<Defects>>,
 }
 
 impl Flash {
@@ -57,6 +63,7 @@ impl Flash {
             chip_erase_ms: None,
             operations: FlashOperations::default(),
             begun: None,
+            defects: None,
         }
     }
 
@@ -116,6 +123,16 @@ impl Flash {
         } else {
             self.array.read(address, out);
         }
+        if let Some(defects) = &mut self.defects {
+            let mut rest = out;
+            let mut at = self.array.wrap(address);
+            while !rest.is_empty() {
+                let len = rest.len().min((self.array.capacity_bytes() - at) as usize);
+                let (piece, more) = rest.split_at_mut(len);
+                defects.spoil_read(now, at, piece);
+                (rest, at) = (more, 0);
+            }
+        }
     }
 
     /// SHA-256 of `len` bytes of the cells from `address` on, wrapping at the end; as last settled.
@@ -130,6 +147,10 @@ impl Flash {
         self.array = Array::erased(self.part.capacity_bytes);
         let len = bytes.len().min(self.capacity_bytes() as usize);
         self.array.set(0, &bytes[..len]);
+        if let Some(defects) = &self.defects {
+            let everything = 0..self.array.capacity_bytes();
+            defects.force_stuck(&mut self.array, everything);
+        }
         self.array.take_changes();
     }
 
@@ -185,8 +206,18 @@ impl Flash {
     ///
     /// # Errors
     /// [`FlashError::Init`] when that failure is injected.
-    pub fn init(&self) -> Result<[u8; 3], FlashError> {
-        if self.faults.init { Err(FlashError::Init) } else { Ok(self.part.jedec_id) }
+    pub fn init(&mut self, now: Nanos) -> Result<[u8; 3], FlashError> {
+        if self.faults.init { Err(FlashError::Init) } else { Ok(self.read_jedec_id(now)) }
+    }
+
+    /// What the part answers to command 9Fh: its id, or what a defect makes of it; ones from a part that stays busy for ever.
+    pub fn read_jedec_id(&mut self, now: Nanos) -> [u8; 3] {
+        self.settle(now);
+        let own = if self.busy_until() == Some(Nanos::MAX) { [0xff; 3] } else { self.part.jedec_id };
+        match &mut self.defects {
+            Some(defects) => defects.jedec_id(now, own),
+            None => own,
+        }
     }
 
     /// What the part answers to a register read: 05h, 35h and 15h repeat the register, 9Fh the id.
@@ -196,14 +227,21 @@ impl Flash {
     /// # Errors
     /// [`FlashError::ReadStatus`] when that failure is injected.
     pub fn read_register(&mut self, now: Nanos, command: u8, out: &mut [u8]) -> Result<(), FlashError> {
-        if self.faults.rsr {
+        if self.faults.rsr || self.defects.as_mut().is_some_and(|defects| defects.status_fails(now, false)) {
             return Err(FlashError::ReadStatus);
         }
         self.settle(now);
         if command == 0x9f {
-            for (byte, id) in out.iter_mut().zip(self.part.jedec_id.iter().cycle()) {
+            let id = self.read_jedec_id(now);
+            for (byte, id) in out.iter_mut().zip(id.iter().cycle()) {
                 *byte = *id;
             }
+            return Ok(());
+        }
+        if let Some(level) =
+            self.defects.as_mut().and_then(|defects| defects.dead_level(now, "reading a status register"))
+        {
+            out.fill(level);
             return Ok(());
         }
         let mut value = self.status.read(command).unwrap_or(0xff);

@@ -18,10 +18,15 @@ impl Flash {
             Some(Operation::Program { pages, .. }) => {
                 if let Some(page) = pages.front().filter(|page| page.start < now) {
                     self.tear_page(page, progress(page.start, page.done, now), rng);
+                    self.after_change(page.address..page.address + page.bytes.len() as u32);
                 }
             }
-            Some(Operation::Erase { start, done, address, len }) if start < now => {
+            Some(Operation::Erase { start, done, address, len, works: true, left }) if start < now => {
                 self.tear_erase(address, len, progress(start, done, now), rng);
+                for (cell, mask) in left {
+                    self.array.program(cell, &[!mask]);
+                }
+                self.after_change(address..address + len);
             }
             Some(Operation::Status { start, new, .. }) if start < now && rng.next_u32() & 1 == 1 => {
                 self.status = new

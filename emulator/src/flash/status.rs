@@ -47,12 +47,14 @@ pub const WRITE_STATUS_3: u8 = 0x11;
 pub(super) struct StatusRegisters {
     layout: StatusLayout,
     values: [u8; 3],
+    /// The WP# pin is tied low (else it is high).
+    write_protect_low: bool,
 }
 
 impl StatusRegisters {
     /// As delivered: nothing protected, QE clear.
     pub(super) fn new(layout: StatusLayout) -> StatusRegisters {
-        StatusRegisters { layout, values: [0; 3] }
+        StatusRegisters { layout, values: [0; 3], write_protect_low: false }
     }
 
     /// The register that a read command gives, without BUSY and WEL; `None` when the part has no such command.
@@ -68,9 +70,12 @@ impl StatusRegisters {
 
     /// What the registers become by a write command; `None` when the part ignores it.
     ///
-    /// SRP0 / SRWD alone locks only while the WP# pin is low; the pin is taken to be high.
+    /// SRP0 / SRWD alone locks only while the WP# pin is low, and quad I/O has no such pin (data sheets).
     pub(super) fn written(&self, command: u8, bytes: &[u8]) -> Option<StatusRegisters> {
         if self.layout != StatusLayout::Macronix && self.values[1] & SRP1 != 0 {
+            return None;
+        }
+        if self.write_protect_low && self.values[0] & SRP0 != 0 && !self.quad_enabled() {
             return None;
         }
         let first = match (self.layout, command) {
@@ -91,6 +96,39 @@ impl StatusRegisters {
             new.values[index] = (byte & self.writable(index)) | (self.values[index] & one_time);
         }
         (!bytes.is_empty()).then_some(new)
+    }
+
+    fn quad_enabled(&self) -> bool {
+        match self.layout {
+            StatusLayout::Macronix => self.values[0] & 0x40 != 0,
+            StatusLayout::WinbondTwo | StatusLayout::WinbondThree => self.values[1] & 0x02 != 0,
+        }
+    }
+
+    /// WP# is tied low, SRP is set, and the block protection bits cover `area` with as little more as they can.
+    pub(super) fn lock(&mut self, area: Range<u32>, capacity_bytes: u32) {
+        let mut best = *self;
+        let mut best_len = u32::MAX;
+        for (first, second) in
+            (0x00..0x80).step_by(4).flat_map(|first| [0, 0x08, 0x40].map(|second| (first, second)))
+        {
+            let mut candidate = *self;
+            candidate.values[0] = first;
+            candidate.values[1] = second & candidate.writable(1) & !LB;
+            if self.layout == StatusLayout::Macronix {
+                (candidate.values[0], candidate.values[1]) = (first & 0x3c, second & MACRONIX_TB);
+            }
+            let protected = candidate.protected(capacity_bytes);
+            if protected.start <= area.start
+                && protected.end >= area.end
+                && (protected.len() as u32) < best_len
+            {
+                (best, best_len) = (candidate, protected.len() as u32);
+            }
+        }
+        *self = best;
+        self.values[0] |= SRP0;
+        self.write_protect_low = true;
     }
 
     fn writable(&self, index: usize) -> u8 {

@@ -41,15 +41,17 @@ impl LoaderData {
     /// start and in 3Bh with a pin; gives the time when the flash is ready.
     ///
     /// Which pins are chosen makes no difference here: the flash is always found (assumed). One still busy with what
-    /// was begun before a reset is waited for (assumed).
+    /// was begun before a reset is waited for, unless it is for ever (assumed).
     pub(super) fn identify_flash(&mut self, chip: &mut Chip, at: Nanos) -> Nanos {
-        let at = chip.flash.busy_until().map_or(at, |busy_until| busy_until.max(at));
-        let found = chip.flash.init().ok().and_then(flash_list::config);
+        let busy_until = chip.flash.busy_until().filter(|until| *until != Nanos::MAX);
+        let at = busy_until.map_or(at, |busy_until| busy_until.max(at));
+        let unknown = chip.faults.flash_unknown(at);
+        let found = chip.flash.init(at).ok().filter(|_| !unknown).and_then(flash_list::config);
         if let Some(config) = found {
             self.flash_config = config;
             self.flash_identified = true;
         }
-        let [manufacturer, kind, capacity] = chip.flash.jedec_id();
+        let [manufacturer, kind, capacity] = chip.flash.read_jedec_id(at);
         let known = if found.is_some() { "known" } else { "not known" };
         self.log.line(&format!("flash id {manufacturer:02x}{kind:02x}{capacity:02x} {known}"));
         // The second register is cleared too where there is one; quad I/O then needs its bit (QE) again. Two writes in the

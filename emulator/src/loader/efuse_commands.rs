@@ -5,7 +5,7 @@ use bl702_protocol::time::Nanos;
 
 use super::commands::{Cpu, Next, Request};
 use super::memory_map::{self, ANSWER_DATA};
-use crate::event::Event;
+use crate::event::{Event, Stage};
 use crate::otp::EFUSE_BYTES;
 
 /// 40h and 41h change the clock and wait before every answer, refusals included.
@@ -55,6 +55,7 @@ pub(super) fn read(request: &Request, cpu: &mut Cpu<'_>) -> Next {
     let length = (length & !3).min((EFUSE_BYTES - offset) as u32);
     memory_map::begin_answer(&mut cpu.chip.ram, length as u16);
     cpu.chip.otp.reload_shadow();
+    cpu.chip.faults.fuses_read(cpu.at, Stage::Loader, offset..offset + length as usize);
     let fuses = cpu.chip.otp.shadow();
     memory_map::store(&mut cpu.chip.ram, ANSWER_DATA, &fuses[offset..offset + length as usize]);
     Next::answer(answer_at, length + 4)
@@ -64,6 +65,8 @@ pub(super) fn read(request: &Request, cpu: &mut Cpu<'_>) -> Next {
 pub(super) fn mac(_: &Request, cpu: &mut Cpu<'_>) -> Next {
     memory_map::begin_answer(&mut cpu.chip.ram, MAC_ANSWER_BYTES);
     cpu.chip.otp.reload_shadow();
+    cpu.chip.faults.fuses_read(cpu.at, Stage::Loader, MAC);
+    cpu.chip.faults.fuses_read(cpu.at, Stage::Loader, 0x74..0x78);
     let fuses = cpu.chip.otp.shadow();
     let mac = &fuses[MAC];
     memory_map::store(&mut cpu.chip.ram, ANSWER_DATA, mac);

@@ -43,7 +43,7 @@ impl Erase {
         // The unit's own length counts, not the erase command that the configuration names: the ROM's driver is not
         // modelled command by command (assumed).
         match cpu.chip.flash.begin_erase(begin_at, unit, address) {
-            Err(_) => Next::refuse(begin_at, 0x0003),
+            Err(error) => Next::refuse(error.known_at(begin_at), 0x0003),
             Ok(done_at) => {
                 let erased = cpu.chip.flash.operations().units_erased > erased_before;
                 let rest = Erase { position: next_position, end: self.end };

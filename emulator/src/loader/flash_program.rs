@@ -37,7 +37,7 @@ impl Program {
             Err(error) => {
                 cpu.data.write_failed = true;
                 cpu.data.log.line(&format!("write failed: {error}"));
-                Next::refuse(cpu.at, 0x0006)
+                Next::refuse(error.known_at(cpu.at), 0x0006)
             }
         }
     }

@@ -14,7 +14,7 @@ const PIN_DELAY_MS: u64 = 2;
 /// 36h: any payload.
 pub(super) fn jedec_id(_: &Request, cpu: &mut Cpu<'_>) -> Next {
     let flag = if cpu.data.flash_identified { LOADER_FLAG_IDENTIFIED } else { 0 };
-    let [manufacturer, kind, capacity] = cpu.chip.flash.jedec_id();
+    let [manufacturer, kind, capacity] = cpu.chip.flash.read_jedec_id(cpu.at);
     memory_map::begin_answer(&mut cpu.chip.ram, 4);
     memory_map::store(&mut cpu.chip.ram, ANSWER_DATA, &[manufacturer, kind, capacity, flag]);
     Next::answer(cpu.at, 8)
@@ -45,7 +45,7 @@ pub(super) fn write_status(request: &Request, cpu: &mut Cpu<'_>) -> Next {
     let values = &values[..(written as usize).min(4)];
     match cpu.chip.flash.begin_write_register(cpu.at, command as u8, values) {
         Ok(done_at) => Next::answer(done_at.max(cpu.at), count.wrapping_add(4)),
-        Err(_) => Next::refuse(cpu.at, 0x000a),
+        Err(error) => Next::refuse(error.known_at(cpu.at), 0x000a),
     }
 }
 

@@ -65,5 +65,5 @@ fn load_word(cpu: &mut Cpu<'_>, address: u32) -> u32 {
         cpu.chip.flash.read_out(cpu.at, address - XIP.start, &mut bytes);
         return u32::from_le_bytes(bytes);
     }
-    cpu.chip.registers.load(address, &cpu.chip.otp)
+    cpu.chip.load_register(cpu.at, address)
 }

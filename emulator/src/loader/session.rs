@@ -10,6 +10,7 @@ use super::{Phase, Progress, RamLoader, STORM, listen, memory_map};
 use crate::chip::{Chip, Exit};
 use crate::event::{Event, SessionEnd, Stage};
 use crate::fault::Verdict;
+use crate::fault::device::HANG;
 
 /// This many counted errors end a session.
 const COUNTED_ERRORS: u8 = 3;
@@ -92,7 +93,11 @@ impl RamLoader {
             true => chip.judge(at, Stage::Loader, header.id, &payload),
             false => Verdict::Execute,
         };
+        let hangs = checksum_ok && chip.loader_hangs(at, header.id, &payload);
         chip.emit(at, Event::Command { stage: Stage::Loader, id: header.id, payload, known, checksum_ok });
+        if hangs {
+            return Progress::Exit(at, Exit::Dead { reason: HANG });
+        }
         let mut cpu = Cpu { chip, data: &mut self.data, at, id: header.id, baud_bps: self.baud_bps };
         let next = match found {
             _ if !checksum_ok => {

@@ -6,6 +6,7 @@ use bl702_protocol::time::Nanos;
 use super::commands::{Cpu, Job, Next, Request};
 use super::memory_map::{self, ANSWER_DATA, ANSWER_DATA_BYTES, EFUSE_WORDS};
 use crate::chip::Exit;
+use crate::event::Stage;
 use crate::registers::{HBN_DELAY, HBN_RSV0};
 
 const BOOT_INFO_BYTES: u16 = 24;
@@ -18,6 +19,9 @@ const RESET_DELAY_COUNT: u32 = 0x0b;
 
 /// 10h: any payload.
 pub(super) fn boot_info(_: &Request, cpu: &mut Cpu<'_>) -> Next {
+    for offset in [0x10, 0x74] {
+        cpu.chip.faults.fuses_read(cpu.at, Stage::Loader, offset..offset + 4);
+    }
     let ram = &mut cpu.chip.ram;
     memory_map::begin_answer(ram, BOOT_INFO_BYTES);
     memory_map::store(ram, ANSWER_DATA, &u32::MAX.to_le_bytes());

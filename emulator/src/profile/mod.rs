@@ -234,7 +234,12 @@ impl Profile {
 
     /// The module's flash, erased, with the times of the profile's speed and overrides.
     pub fn new_flash(&self) -> Flash {
-        Flash::with_times(&self.flash_part, self.flash_times.apply(self.flash_part.times(self.flash_speed)))
+        self.flash_of(&self.flash_part)
+    }
+
+    /// The same with another part.
+    pub(crate) fn flash_of(&self, part: &FlashPart) -> Flash {
+        Flash::with_times(part, self.flash_times.apply(part.times(self.flash_speed)))
     }
 
     /// The module's fuses.

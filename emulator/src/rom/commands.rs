@@ -13,7 +13,14 @@ use super::memory;
 use super::otp_record::OtpRecord;
 use super::secure::SecureLink;
 use crate::chip::{Chip, Exit};
-use crate::event::Event;
+use crate::event::{Event, Stage};
+
+/// Fuse words that boot info shows (`reference/rom-and-module.md` section 1.5).
+const BOOT_INFO_FUSES: [u8; 5] = [0x00, 0x10, 0x14, 0x18, 0x74];
+/// Bits of word 0 that a boot header must fit: AES mode, sign mode, encryption.
+const SIGN_AND_ENCRYPT: u32 = 0x87;
+/// Crystal type of a boot header that takes the RC oscillator.
+const CRYSTAL_TYPE_RC: u8 = 2;
 
 /// What a command comes to.
 #[derive(Debug)]
@@ -50,7 +57,12 @@ pub(super) fn execute(
 ) -> Outcome {
     let payload = &buffer[..length];
     match command {
-        RomCommand::GetBootInfo => data(&context.otp.boot_info().to_bytes()),
+        RomCommand::GetBootInfo => {
+            for offset in BOOT_INFO_FUSES {
+                chip.faults.fuses_used(at, Stage::Rom, offset, u32::MAX, "the boot ROM answering boot info");
+            }
+            data(&context.otp.boot_info().to_bytes())
+        }
         RomCommand::LoadBootHeader => boot_header(payload, context, chip, at),
         RomCommand::LoadPublicKey => status(context.image.public_key(payload, &context.otp)),
         RomCommand::LoadSignature => status(context.image.signature(buffer)),
@@ -73,14 +85,14 @@ pub(super) fn execute(
         // Other lengths are not answered; 32h never gets here, since the parser does not accept it.
         RomCommand::FlashBoot | RomCommand::FlashRead => Outcome::Silent,
         RomCommand::EfuseWrite => efuse_write(payload, chip, at),
-        RomCommand::EfuseRead => efuse_read(payload, chip),
+        RomCommand::EfuseRead => efuse_read(payload, chip, at),
         RomCommand::MemoryWrite => memory::write(payload, &context.otp, chip, at),
-        RomCommand::MemoryRead => memory::read(payload, &context.otp, chip),
+        RomCommand::MemoryRead => memory::read(payload, &context.otp, chip, at),
         RomCommand::SealedEfuseWrite => match context.secure.open(payload) {
             Ok(payload) => efuse_write(&payload, chip, at),
             Err(code) => refused(code),
         },
-        RomCommand::SealedEfuseRead => match efuse_range(payload, chip) {
+        RomCommand::SealedEfuseRead => match efuse_range(payload, chip, at) {
             Ok(bytes) => data(&context.secure.seal(&bytes)),
             Err(code) => refused(code),
         },
@@ -122,10 +134,13 @@ pub(super) fn leave(reply: Option<Vec<u8>>, delay_units: u64, exit: Exit) -> Out
 }
 
 fn boot_header(payload: &[u8], context: &mut Context, chip: &mut Chip, at: Nanos) -> Outcome {
+    chip.faults.fuses_used(at, Stage::Rom, 0x00, SIGN_AND_ENCRYPT, "the boot ROM checking a boot header");
     let effect = context.image.boot_header(payload, &context.otp, |clock| {
         // Once per power-up (section 1.9). The link keeps its rate, as in the simulator.
         if !chip.pll_started {
             chip.pll_started = true;
+            // Its result is ignored: the ROM goes on with its RC oscillator.
+            let _ = chip.clock_hangs(at, clock.crystal == CRYSTAL_TYPE_RC, "the boot ROM");
             chip.emit(at, Event::Pll { xtal_type: clock.crystal, pll: clock.pll });
         }
     });
@@ -185,15 +200,15 @@ fn efuse_write(payload: &[u8], chip: &mut Chip, at: Nanos) -> Outcome {
     Outcome::Reply(frame::ok())
 }
 
-fn efuse_read(payload: &[u8], chip: &Chip) -> Outcome {
-    match efuse_range(payload, chip) {
+fn efuse_read(payload: &[u8], chip: &mut Chip, at: Nanos) -> Outcome {
+    match efuse_range(payload, chip, at) {
         Ok(bytes) => data(&bytes),
         Err(code) => refused(code),
     }
 }
 
 /// The shadow bytes that 41h and 81h ask for: both ends rounded down to words, clipped at 80h.
-fn efuse_range(payload: &[u8], chip: &Chip) -> Result<Vec<u8>, Code> {
+fn efuse_range(payload: &[u8], chip: &mut Chip, at: Nanos) -> Result<Vec<u8>, Code> {
     let bytes = <[u8; 8]>::try_from(payload).map_err(|_| Code(0x0404))?;
     let address = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let length = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
@@ -202,5 +217,6 @@ fn efuse_range(payload: &[u8], chip: &Chip) -> Result<Vec<u8>, Code> {
     }
     let first = (address & !3) as usize;
     let length = (length.min(0x80) as usize & !3).min(0x80 - first);
+    chip.faults.fuses_read(at, Stage::Rom, first..first + length);
     Ok(chip.otp.shadow()[first..first + length].to_vec())
 }

@@ -7,7 +7,7 @@ use bl702_protocol::time::Nanos;
 use super::timing::FLASH_INIT;
 use crate::chip::Chip;
 use crate::event::Event;
-use crate::flash::EraseUnit;
+use crate::flash::{EraseUnit, FlashError};
 
 /// How much of the data written an event shows.
 const HEAD: usize = 64;
@@ -18,6 +18,8 @@ pub(super) struct FlashJob {
     work: Work,
     /// When the operation under way is done; nothing before the first call of [`FlashJob::advance`].
     busy_until: Option<Nanos>,
+    /// The driver gives up then, and this is the answer.
+    failed: Option<Code>,
 }
 
 #[derive(Debug)]
@@ -32,12 +34,12 @@ impl FlashJob {
     /// Erases whole sectors from the one that holds `start` to the one that holds `end`.
     pub(super) fn erase(start: u32, end: u32) -> FlashJob {
         let work = Work::Erase { position: u64::from(start), end: u64::from(end) + 1, started: false };
-        FlashJob { work, busy_until: None }
+        FlashJob { work, busy_until: None, failed: None }
     }
 
     /// Programs `data` from `address`.
     pub(super) fn write(address: u32, data: &[u8]) -> FlashJob {
-        FlashJob { work: Work::Write { address, data: data.to_vec() }, busy_until: None }
+        FlashJob { work: Work::Write { address, data: data.to_vec() }, busy_until: None, failed: None }
     }
 
     /// When it wants to be advanced next.
@@ -49,6 +51,9 @@ impl FlashJob {
     pub(super) fn advance(&mut self, chip: &mut Chip, at: Nanos) -> Option<Vec<u8>> {
         if self.busy_until.take().is_some() {
             chip.flash.settle(at);
+        }
+        if let Some(code) = self.failed {
+            return Some(frame::fl(code));
         }
         match &mut self.work {
             Work::Erase { position, end, started: started @ false } => {
@@ -64,7 +69,7 @@ impl FlashJob {
                 let Some((unit, bytes)) = next_unit(*position, *end) else { return Some(frame::ok()) };
                 match chip.flash.begin_erase(at, unit, *position as u32) {
                     Ok(done) => self.busy_until = Some(done),
-                    Err(_) => return Some(frame::fl(Code(0x0003))),
+                    Err(error) => return self.fail(at, error, Code(0x0003)),
                 }
                 *position += bytes;
                 None
@@ -77,11 +82,21 @@ impl FlashJob {
                 chip.emit(at, Event::FlashWrite { address, length, head });
                 match chip.flash.begin_program(at, address, &data) {
                     Ok(done) => self.busy_until = Some(done),
-                    Err(_) => return Some(frame::fl(Code(0x0006))),
+                    Err(error) => return self.fail(at, error, Code(0x0006)),
                 }
                 None
             }
         }
+    }
+}
+
+impl FlashJob {
+    fn fail(&mut self, at: Nanos, error: FlashError, code: Code) -> Option<Vec<u8>> {
+        if error.known_at(at) <= at {
+            return Some(frame::fl(code));
+        }
+        (self.busy_until, self.failed) = (Some(error.known_at(at)), Some(code));
+        None
     }
 }
 

@@ -32,6 +32,15 @@ pub enum PollModel {
     Fixed(usize),
 }
 
+/// The fuse word of the switches below (`reference/rom-and-module.md` section 3).
+pub(crate) const SW_USAGE_0: u8 = 0x10;
+const UART_LOG_DISABLE: u32 = 1 << 1;
+/// 50h and 51h are refused.
+pub(crate) const TZ_BOOT: u32 = 1 << 20;
+const MEDIABOOT_DISABLE: u32 = 1 << 24;
+const UARTBOOT_DISABLE: u32 = 1 << 25;
+const HBN_JUMP_DISABLE: u32 = 1 << 27;
+
 /// The boot ROM at work.
 #[derive(Debug)]
 pub(crate) struct BootRom {
@@ -97,10 +106,24 @@ impl BootRom {
         let otp = OtpRecord::read(&chip.otp);
         let scale = chip.profile.rom_time_scale;
         let started = at + Nanos::from_micros(chip.profile.boot_rom_start_us).scale(scale);
-        let flag = chip.registers.hbn(HBN_RSV0);
+        chip.faults.fuses_used(
+            at,
+            Stage::Rom,
+            SW_USAGE_0,
+            UART_LOG_DISABLE,
+            "the boot ROM beginning its log",
+        );
+        let flag = chip.load_register(at, HBN_RSV0);
         let phase = if flag == HBN_ENTER {
             chip.registers.set_hbn(HBN_RSV0, HBN_WOKEN);
-            let address = chip.registers.hbn(HBN_RSV1);
+            let address = chip.load_register(at, HBN_RSV1);
+            chip.faults.fuses_used(
+                at,
+                Stage::Rom,
+                SW_USAGE_0,
+                HBN_JUMP_DISABLE,
+                "the boot ROM woken to jump to RAM",
+            );
             let jumps = !otp.efuse.hbn_jump_disable() && address != 0 && address != u32::MAX;
             let exit = if jumps { Exit::Jump { address } } else { Exit::FlashBoot };
             Phase::Leaving { at: started, exit }
@@ -142,7 +165,17 @@ impl BootRom {
                 let now = *at;
                 *at += timing::DELAY_UNIT.scale(scale);
                 if *taken == 3 {
-                    let isp = *low <= 1 || self.otp.efuse.mediaboot_disable();
+                    let pin_says_isp = *low <= 1;
+                    let isp = pin_says_isp || self.otp.efuse.mediaboot_disable();
+                    let asked = if pin_says_isp { 0 } else { MEDIABOOT_DISABLE };
+                    let asked = if isp { asked | UARTBOOT_DISABLE } else { asked };
+                    chip.faults.fuses_used(
+                        now,
+                        Stage::Rom,
+                        SW_USAGE_0,
+                        asked,
+                        "the boot ROM choosing where to boot from",
+                    );
                     self.phase = match (isp, self.otp.efuse.uartboot_disable()) {
                         (false, _) => Phase::Leaving { at: now, exit: Exit::FlashBoot },
                         (true, true) => Phase::UartDisabled,

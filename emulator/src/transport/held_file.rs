@@ -140,7 +140,7 @@ impl HeldMemories {
     /// Writes the fuses through if some were burnt.
     pub fn keep_fuses(&self, otp: &mut Otp) -> Result<(), HeldFileError> {
         match &self.efuse {
-            Some(file) if otp.take_changes() => file.write(0, &otp.fuses()),
+            Some(file) if otp.take_changes() => file.write(0, &otp.lasting_fuses()),
             _ => Ok(()),
         }
     }
