@@ -6,6 +6,7 @@
 //!
 //! Figures are printed and judged by people. The exit status tells only whether the bytes were right.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failure is a failed benchmark")]
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

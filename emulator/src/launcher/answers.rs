@@ -12,6 +12,7 @@ use super::memory;
 use super::request::{Request, TIOCSER_TEMT, bits_of, counters};
 use super::seccomp::Listener;
 use super::serial_struct::SerialSettings;
+use super::settings::{Form, Settings};
 use super::supervisor::{Call, Seen};
 use crate::Nanos;
 use crate::transport::clock::{Alarm, WallClock};
@@ -25,7 +26,10 @@ pub(super) struct Answers {
     control: PortControl,
     status: SharedStatus,
     hidden: Rc<Hidden>,
-    settings: SerialSettings,
+    /// What the driver keeps beyond termios.
+    driver_settings: SerialSettings,
+    /// What the pty does not keep of termios.
+    settings: Settings,
     /// A client has begun a break and not ended it.
     in_break: bool,
     /// Calls that wait for an input line to change. None ever does, so they end with the port or by a signal.
@@ -39,9 +43,16 @@ impl Answers {
         status: SharedStatus,
         notices: UnboundedSender<Notice>,
     ) -> Answers {
-        let settings = SerialSettings::default();
-        let hidden = Rc::new(Hidden { notices, told: Cell::new(false) });
-        Answers { listener, control, status, hidden, settings, in_break: false, parked: Vec::new() }
+        Answers {
+            listener,
+            control,
+            status,
+            hidden: Rc::new(Hidden { notices, told: Cell::new(false) }),
+            driver_settings: SerialSettings::default(),
+            settings: Settings::default(),
+            in_break: false,
+            parked: Vec::new(),
+        }
     }
 
     /// Answers calls until no more can come. Must run in a `LocalSet`: slow answers become tasks of their own, so that
@@ -85,7 +96,7 @@ impl Answers {
                 self.listener.answer(call.id, self.caller(&call).give(&bytes));
             }
             Request::GetSerial => {
-                let bytes = self.settings.encode(call.layout);
+                let bytes = self.driver_settings.encode(call.layout);
                 self.listener.answer(call.id, self.caller(&call).give(&bytes));
             }
             Request::SetSerial => self.set_serial(&call),
@@ -99,7 +110,14 @@ impl Answers {
             }
             Request::EndBreak => self.listener.answer(call.id, Ok(())),
             Request::Drain => self.then(Control::Drain, call.id, |_| Ok(())),
-            Request::DrainThenGoOn => self.drain_then_go_on(call.id),
+            Request::GetSettings(form) => {
+                let (caller, settings) = (self.caller(&call), self.settings);
+                self.then(Control::AskSettings, call.id, move |answer| match answer {
+                    Answer::Settings(of_pty) => caller.give(&settings.show(&of_pty, form)),
+                    _ => Err(libc::EIO),
+                });
+            }
+            Request::SetSettings { form, drains } => self.set_settings(&call, form, drains),
             Request::CountUnsent => self.count_unsent(&call, |unsent| unsent),
             Request::GetTransmitterState => {
                 self.count_unsent(&call, |unsent| if unsent == 0 { TIOCSER_TEMT } else { 0 });
@@ -111,19 +129,30 @@ impl Answers {
         let mut bytes = vec![0; call.layout.bytes()];
         match self.caller(call).take(&mut bytes) {
             Ok(()) => {
-                self.settings.take(&bytes);
-                let rate = Control::ReplaceRate(self.settings.replaced_rate_bps());
+                self.driver_settings.take(&bytes);
+                let rate = Control::ReplaceRate(self.driver_settings.replaced_rate_bps());
                 self.then(rate, call.id, |_| Ok(()));
             }
             Err(errno) => self.listener.answer(call.id, Err(errno)),
         }
     }
 
-    fn drain_then_go_on(&self, id: u64) {
-        let (listener, drained) = (self.listener.clone(), self.control.begin(Control::Drain));
+    /// Remembers what the pty will not keep, and lets the kernel do the rest.
+    fn set_settings(&mut self, call: &Call, form: Form, drains: bool) {
+        let mut bytes = vec![0; form.bytes()];
+        if self.caller(call).take(&mut bytes).is_err() {
+            // The kernel finds the same fault.
+            return self.listener.pass(call.id);
+        }
+        let framing = self.settings.take(form, &bytes);
+        let (listener, control, id) = (self.listener.clone(), self.control.clone(), call.id);
+        let drained = drains.then(|| self.control.begin(Control::Drain));
         tokio::task::spawn_local(async move {
-            // A port that has gone keeps nobody waiting; the kernel knows the rest.
-            let _ = answered(drained).await;
+            // A port that has gone keeps nobody waiting.
+            if let Some(drained) = drained {
+                let _ = answered(drained).await;
+            }
+            let _ = answered(control.begin(Control::Framing(framing))).await;
             listener.pass(id);
         });
     }

@@ -17,6 +17,7 @@ mod messages;
 mod request;
 mod seccomp;
 mod serial_struct;
+mod settings;
 mod signals;
 mod supervisor;
 

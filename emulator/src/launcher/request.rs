@@ -1,9 +1,14 @@
 //! The ioctls of a serial port that a pty lacks, by number and meaning (Linux `asm-generic/ioctls.h`, `termios.h`).
 
+use super::settings::Form;
 use crate::transport::wiring::{LineChange, ModemLines};
 
+const TCGETS: u32 = 0x5401;
+const TCSETS: u32 = 0x5402;
 const TCSETSW: u32 = 0x5403;
 const TCSETSF: u32 = 0x5404;
+const TCGETA: u32 = 0x5405;
+const TCSETA: u32 = 0x5406;
 const TCSETAW: u32 = 0x5407;
 const TCSETAF: u32 = 0x5408;
 const TCSBRK: u32 = 0x5409;
@@ -20,6 +25,8 @@ const TIOCCBRK: u32 = 0x5428;
 const TIOCSERGETLSR: u32 = 0x5459;
 const TIOCMIWAIT: u32 = 0x545c;
 const TIOCGICOUNT: u32 = 0x545d;
+const TCGETS2: u32 = 0x802c_542a;
+const TCSETS2: u32 = 0x402c_542b;
 const TCSETSW2: u32 = 0x402c_542c;
 const TCSETSF2: u32 = 0x402c_542d;
 
@@ -39,10 +46,16 @@ pub(super) const NOTIFIED: &[u32] = &[
     TCSBRK,
     TIOCOUTQ,
     TIOCSERGETLSR,
+    TCGETS,
+    TCSETS,
     TCSETSW,
     TCSETSF,
+    TCGETA,
+    TCSETA,
     TCSETAW,
     TCSETAF,
+    TCGETS2,
+    TCSETS2,
     TCSETSW2,
     TCSETSF2,
 ];
@@ -86,8 +99,10 @@ pub(super) enum Request {
     EndBreak,
     /// To wait until all that was written is on the line: tcdrain(3).
     Drain,
-    /// The same, and then what the kernel makes of it: tcsetattr(3) with TCSADRAIN or TCSAFLUSH.
-    DrainThenGoOn,
+    /// The settings: tcgetattr(3).
+    GetSettings(Form),
+    /// To change them, perhaps when all that was written is on the line: tcsetattr(3).
+    SetSettings { form: Form, drains: bool },
     /// How many written bytes are not on the line yet.
     CountUnsent,
     /// Whether the transmitter is empty.
@@ -116,7 +131,15 @@ impl Request {
             TIOCSSERIAL => Request::SetSerial,
             TCSBRK if argument == 0 => Request::SendBreak { duration_ms: BREAK_MS },
             TCSBRK => Request::Drain,
-            TCSETSW | TCSETSF | TCSETAW | TCSETAF | TCSETSW2 | TCSETSF2 => Request::DrainThenGoOn,
+            TCGETS => Request::GetSettings(Form::Termios),
+            TCGETS2 => Request::GetSettings(Form::Termios2),
+            TCGETA => Request::GetSettings(Form::Termio),
+            TCSETS => Request::SetSettings { form: Form::Termios, drains: false },
+            TCSETSW | TCSETSF => Request::SetSettings { form: Form::Termios, drains: true },
+            TCSETS2 => Request::SetSettings { form: Form::Termios2, drains: false },
+            TCSETSW2 | TCSETSF2 => Request::SetSettings { form: Form::Termios2, drains: true },
+            TCSETA => Request::SetSettings { form: Form::Termio, drains: false },
+            TCSETAW | TCSETAF => Request::SetSettings { form: Form::Termio, drains: true },
             TIOCOUTQ => Request::CountUnsent,
             TIOCSERGETLSR => Request::GetTransmitterState,
             // In tenths of a second; 0 is up to the driver.
@@ -176,7 +199,7 @@ mod tests {
         assert_eq!(Request::of(TCSBRK, 0), Some(Request::SendBreak { duration_ms: 250 }));
         assert_eq!(Request::of(TCSBRK, 1), Some(Request::Drain));
         assert_eq!(Request::of(TCSBRKP, 3), Some(Request::SendBreak { duration_ms: 300 }));
-        assert_eq!(Request::of(0x5401, 0), None);
+        assert_eq!(Request::of(0x5413, 0), None);
     }
 
     #[test]

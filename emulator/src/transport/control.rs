@@ -3,8 +3,9 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::network::{ClientEnd, PortEnd, connection};
-use super::pty::HostRates;
+use super::pty::{HostRates, TERMIOS2_BYTES};
 use super::record::Follower;
+use super::rfc2217::framing::Framing;
 use super::wiring::{LineChange, ModemLines};
 use crate::Nanos;
 use crate::event::TimedEvent;
@@ -45,6 +46,10 @@ pub enum Control {
     Rates(Option<HostRates>),
     /// The rate that [`REPLACED_RATE_BPS`](super::modem::REPLACED_RATE_BPS) in termios stands for; `None`: itself.
     ReplaceRate(Option<u32>),
+    /// How the client of the pty frames bytes, where somebody knows; a pty itself is always 8N1, and so is the chip.
+    Framing(Framing),
+    /// The pty's settings, as the kernel's `struct termios2`; answered at once, with [`Answer::Settings`].
+    AskSettings,
     /// Data are thrown away.
     Purge {
         /// What the host's side of the line has received, and the host was not given.
@@ -71,6 +76,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// A count of bytes.
     Unsent(u64),
+    /// A `struct termios2`.
+    Settings(Box<[u8; TERMIOS2_BYTES]>),
     /// A snapshot.
     Status(Box<ModuleStatus>),
 }

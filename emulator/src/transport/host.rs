@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::clients::{Access, Accesses, Change, ClientWatch, Presence, holders};
 use super::network::{NetworkHeard, PortEnd};
-use super::pty::{Heard, HostRates, Note, Pty, PtyError};
+use super::pty::{Heard, HostRates, Note, Pty, PtyError, TERMIOS2_BYTES};
 
 /// How many packets of the pty are thrown away at a stretch while it is there for nobody.
 const PACKETS_AT_A_STRETCH: u32 = 16;
@@ -104,6 +104,16 @@ impl HostSide {
         }
         self.network = Some(end);
         true
+    }
+
+    /// Whether a client on the network is the host.
+    pub(super) fn is_network(&self) -> bool {
+        self.network.is_some()
+    }
+
+    /// The settings of the pty.
+    pub(super) fn settings(&self) -> Result<[u8; TERMIOS2_BYTES], PtyError> {
+        self.pty.settings()
     }
 
     /// The host's rates, as last sampled.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use pty_process::blocking::Pts;
 use rustix::fs::OFlags;
-use rustix::ioctl::{Opcode, Setter};
+use rustix::ioctl::{Getter, Opcode, Setter};
 use rustix::termios::{ControlModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex};
 use tokio::io::Interest;
 
@@ -17,6 +17,10 @@ use super::readiness::Readiness;
 
 /// `TIOCPKT` of Linux, from its `asm-generic/ioctls.h`; rustix has no function for it.
 const TIOCPKT: Opcode = 0x5420;
+/// `TCGETS2` of Linux; what it gives is wanted as it is.
+const TCGETS2: Opcode = 0x802c_542a;
+/// Size of Linux's `struct termios2`.
+pub const TERMIOS2_BYTES: usize = 44;
 /// Control bits of packet mode, from Linux's `asm-generic/ioctls.h`.
 const TIOCPKT_FLUSHREAD: u8 = 0x01;
 const TIOCPKT_FLUSHWRITE: u8 = 0x02;
@@ -197,6 +201,15 @@ impl Pty {
         let settings =
             rustix::termios::tcgetattr(&self.slave).map_err(at(&self.path, "reading its settings"))?;
         Ok(settings.control_modes.contains(ControlModes::HUPCL))
+    }
+
+    /// The settings in the kernel's own form, `struct termios2`.
+    #[allow(unsafe_code)]
+    pub fn settings(&self) -> Result<[u8; TERMIOS2_BYTES], PtyError> {
+        // SAFETY: TCGETS2 writes one `struct termios2` through the pointer that `Getter` passes: so many plain bytes.
+        let read =
+            unsafe { rustix::ioctl::ioctl(&self.slave, Getter::<TCGETS2, [u8; TERMIOS2_BYTES]>::new()) };
+        read.map_err(at(&self.path, "reading its settings"))
     }
 
     /// How many bytes wait for the client to read them.

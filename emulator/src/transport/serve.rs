@@ -1,5 +1,6 @@
 //! One module at one port, in real time.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io;
 use std::path::Path;
@@ -17,6 +18,7 @@ use super::outbox::{HostReceiver, Outbox};
 use super::pace::{Pace, Paced, Progress};
 use super::pty::{HostRates, PtyError};
 use super::record::{RecordError, Recorder};
+use super::rfc2217::framing::{EIGHT_N_ONE, Framing, reframe};
 use super::status::{Notice, SharedStatus};
 use crate::Nanos;
 use crate::module::Module;
@@ -86,6 +88,8 @@ pub struct Port {
     requests: UnboundedReceiver<Request>,
     /// Rates that somebody knows better than termios.
     known_rates: Option<HostRates>,
+    /// How the client of the pty frames bytes.
+    framing: Framing,
 }
 
 impl Port {
@@ -109,6 +113,7 @@ impl Port {
             control,
             requests,
             known_rates: None,
+            framing: EIGHT_N_ONE,
             status: SharedStatus::new(host.path().to_owned(), host.rates()),
             alarm: Alarm::new(clock)?,
             journal: Journal::new(options.recorder, options.observer, &module),
@@ -238,11 +243,21 @@ impl Port {
             status.host_bytes += bytes.len() as u64;
             status.opens = self.host.opens();
         });
-        let burst = self.paced.host_wrote(wall, self.rates().send_bps, bytes);
+        let heard = self.reframed(bytes, self.framing, EIGHT_N_ONE);
+        let burst = self.paced.host_wrote(wall, self.rates().send_bps, &heard);
         let unread_bytes =
             if self.journal.is_observed() { self.outbox.length() + self.host.unread_bytes()? } else { 0 };
         self.journal.host(&burst, unread_bytes);
         Ok(())
+    }
+
+    /// What one end makes of bytes that the other has sent; a client on the network sees to that itself.
+    fn reframed<'a>(&self, bytes: &'a [u8], sent: Framing, received: Framing) -> Cow<'a, [u8]> {
+        if sent == received || self.host.is_network() {
+            Cow::Borrowed(bytes)
+        } else {
+            Cow::Owned(reframe(bytes, sent, received))
+        }
     }
 
     /// A host has come or gone: nothing of what waits is for the next one.
@@ -274,6 +289,10 @@ impl Port {
             }
             self.journal.chip(&burst, more);
             let bytes = self.receiver.receive(burst, self.rates().receive_bps, more);
+            let bytes = match self.reframed(&bytes, EIGHT_N_ONE, self.framing) {
+                Cow::Owned(garbled) => garbled,
+                Cow::Borrowed(_) => bytes,
+            };
             let lost = self.outbox.push(wall, bytes);
             if lost > 0 {
                 self.host.overrun();

@@ -88,6 +88,7 @@ fn c_with_libserialport() {
 #[case("reset")]
 #[case("custom_rate")]
 #[case("drain")]
+#[case("framing")]
 #[case("other_files")]
 #[case("passing")]
 #[ignore = "needs a C compiler for 32-bit programs: .ci/serial-clients"]

@@ -64,6 +64,30 @@ fn who_waits_for_the_line_waits_as_long_as_it_takes() {
 }
 
 #[test]
+fn framing_is_kept_and_matters() {
+    let bench = Bench::new();
+    let Some(done) = bench.client("framing", &[], &[], &[]) else { return };
+    let done = done.expect_success();
+    assert_eq!(done.report["commands"][0]["id"], "10");
+    assert_eq!((done.report["commands"][0]["count"].as_u64(), done.handshakes()), (Some(3), 2), "{done:#?}");
+}
+
+/// coreutils' stty compares what it has set with what it reads then.
+#[rstest]
+#[case("500000 raw -echo")]
+#[case("115200 evenp")]
+#[case("115200 oddp cstopb")]
+#[case("-extproc 2000000 cs7 -cread")]
+#[case("sane")]
+fn stty_finds_its_settings_again(#[case] settings: &str) {
+    let bench = Bench::new();
+    let line = format!("stty -F \"$1\" {settings} && stty -F \"$1\" -a");
+    let done = bench.exec(&[], &["sh", "-c", &line, "sh", "{port}"]).expect_success();
+    assert_eq!(done.stderr.matches("stty").count(), 0, "{done:#?}");
+    assert!(done.stdout.contains("-extproc"), "{done:#?}");
+}
+
+#[test]
 fn calls_on_other_files_are_the_kernels() {
     let bench = Bench::new();
     let Some(done) = bench.client("other_files", &[], &[], &[]) else { return };

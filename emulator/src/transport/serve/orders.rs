@@ -59,6 +59,11 @@ impl Port {
             Control::AskUnsent => {
                 Answer::Unsent(self.host.unheard_bytes()? as u64 + self.paced.unsent_bytes(wall))
             }
+            Control::Framing(framing) => {
+                self.framing = framing;
+                Answer::Done
+            }
+            Control::AskSettings => Answer::Settings(Box::new(self.host.settings()?)),
             Control::Purge { received, unsent } => {
                 if received {
                     self.outbox.discard_due(wall);
