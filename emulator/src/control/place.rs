@@ -201,7 +201,9 @@ mod tests {
         let link = format!("pts-5.{NOBODY}.sock");
         let beyond = format!("pts-77.{own}.sock");
         let text = format!("pts-6.{NOBODY}.sock");
-        [&ended, &running, &this_number, &beyond].map(|name| drop(bind(name)));
+        for dead in [&ended, &running, &this_number, &beyond] {
+            drop(bind(dead));
+        }
         let _listening = living.each_ref().map(|name| bind(name));
         std::os::unix::fs::symlink(path("nowhere"), path(&link)).unwrap();
         fs::write(path(&text), "precious").unwrap();
