@@ -75,6 +75,22 @@ fn check(baud_bps: u32, side: &'static str, threshold_bps: u32, clock_hz: u32) -
     Ok(())
 }
 
+/// How often in one run a lower rate may be taken.
+pub const MAX_FALLBACKS: u32 = 2;
+
+/// Rates to fall back to: what every adapter can do, each well below the one before.
+const LADDER_BPS: [u32; 3] = [1_000_000, 500_000, 115_200];
+
+/// The rate to fall back to from this one, if there is a lower one.
+pub fn lower_rate(baud_bps: u32) -> Option<u32> {
+    LADDER_BPS.into_iter().find(|rate| *rate < baud_bps)
+}
+
+/// The lowest rate that a run which begins at this rate may end up with.
+pub fn slowest_rate(baud_bps: u32) -> u32 {
+    (0..MAX_FALLBACKS).fold(baud_bps, |rate, _| lower_rate(rate).unwrap_or(rate))
+}
+
 /// How many 55h bytes make a burst at this rate: 3 ms worth, at least two.
 pub fn burst_len(baud_bps: u32) -> usize {
     usize::try_from(BURST.0 * u64::from(baud_bps) / 10_000_000_000).unwrap_or(usize::MAX).max(2)
@@ -111,6 +127,18 @@ mod tests {
     fn rates(#[case] baud_bps: u32, #[case] rom: bool, #[case] loader: bool) {
         assert_eq!(check_rom(baud_bps).is_ok(), rom, "{:?}", check_rom(baud_bps));
         assert_eq!(check_loader(baud_bps).is_ok(), loader, "{:?}", check_loader(baud_bps));
+    }
+
+    #[rstest]
+    #[case(3_000_000, 500_000)]
+    #[case(2_000_000, 500_000)]
+    #[case(1_000_000, 115_200)]
+    #[case(921_600, 115_200)]
+    #[case(500_000, 115_200)]
+    #[case(115_200, 115_200)]
+    #[case(9_600, 9_600)]
+    fn a_run_falls_back_twice_at_most(#[case] from: u32, #[case] to: u32) {
+        assert_eq!(slowest_rate(from), to);
     }
 
     #[test]

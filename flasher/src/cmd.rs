@@ -6,6 +6,7 @@ mod erase;
 mod files;
 mod info;
 mod options;
+mod part_file;
 mod reset;
 mod verify;
 mod write;

@@ -1,5 +1,6 @@
 //! From an open port to a running RAM loader: reset, handshake, boot info, upload, start, second handshake.
 
+mod farewell;
 mod handshake;
 mod reach;
 mod start;
@@ -9,9 +10,11 @@ use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
 
+pub(crate) use farewell::farewell;
 pub use handshake::Handshake;
 pub use reach::Reached;
 pub(crate) use reach::{boot_info, run_steps, silence};
+pub(crate) use start::is_about_flash;
 
 use crate::baud::{self, BaudError};
 use crate::loader::LoaderImage;
@@ -77,6 +80,14 @@ impl ConnectOptions {
             return Err(PlanError::FlashSize { bytes: u64::from(bytes) }.into());
         }
         Ok(())
+    }
+
+    /// The same with another rate for the RAM loader.
+    pub(crate) fn at_rate(self: &Arc<Self>, baud_bps: u32) -> Arc<ConnectOptions> {
+        if self.baud_bps == baud_bps {
+            return Arc::clone(self);
+        }
+        Arc::new(ConnectOptions { baud_bps, ..(**self).clone() })
     }
 
     /// Whether the module can be reset through the port.

@@ -13,7 +13,8 @@ const READ_BUFFER: usize = 16 * 1024;
 /// Runs a flow over a port, which is at rate `baud_bps`, until it ends.
 ///
 /// `on_event` gets every event at once, with the port's time. `stop` is asked between reads, so at least every 50 ms on a serial port; when it
-/// says `true` the flow ends with [`ErrorKind::Interrupted`](crate::error::ErrorKind::Interrupted).
+/// says `true` no new command is begun, and the flow soon ends with
+/// [`ErrorKind::Interrupted`](crate::error::ErrorKind::Interrupted).
 ///
 /// # Errors
 /// The error of the flow; a failed port ends it too.
@@ -48,6 +49,7 @@ where
 {
     let mut session = Session::new(port.now(), baud_bps, flow);
     let mut buffer = vec![0; READ_BUFFER];
+    let mut stopping = false;
     loop {
         let mut failure = None;
         while let Some(output) = session.poll_output() {
@@ -64,7 +66,8 @@ where
         }
         if let Some(error) = failure {
             session.handle_port_error(port.now(), error);
-        } else if stop() {
+        } else if !stopping && stop() {
+            stopping = true;
             session.interrupt(port.now());
         } else {
             let until = session.poll_timeout().unwrap_or(Nanos::ZERO);

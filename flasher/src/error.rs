@@ -2,7 +2,11 @@
 //! and what to do.
 
 mod advice;
+mod cause;
 mod flash_state;
+mod module_state;
+mod troubles;
+mod words;
 
 use std::fmt;
 
@@ -13,6 +17,10 @@ use bl702_protocol::jedec::JedecId;
 use bl702_protocol::time::Nanos;
 
 pub use flash_state::{FlashState, Rescue};
+pub use module_state::ModuleState;
+pub use troubles::{Fallback, Troubles};
+pub(crate) use words::quoted_text;
+use words::{bits_text, difference_text, heard_text, rates_text, status_text};
 
 use crate::baud::BaudError;
 use crate::loader::LoaderError;
@@ -37,6 +45,10 @@ pub struct Failure {
     pub during: Option<During>,
     /// What the run has done to the flash.
     pub flash: FlashState,
+    /// How the module was left.
+    pub module: ModuleState,
+    /// What the run had overcome before.
+    pub troubles: Troubles,
     /// Flash content that was erased and not yet written back.
     pub rescue: Vec<Rescue>,
 }
@@ -91,7 +103,7 @@ pub enum ErrorKind {
     #[error(transparent)]
     Baud(#[from] BaudError),
     /// Nothing answered the handshake.
-    #[error("no answer to the handshake at {baud_bps} baud{}", heard_text(.heard))]
+    #[error("no answer of the {side} to {bursts} handshakes at {baud_bps} baud{}", heard_text(.heard))]
     NoHandshake {
         /// Whom we spoke to.
         side: Side,
@@ -99,12 +111,34 @@ pub enum ErrorKind {
         baud_bps: u32,
         /// What came instead of `OK`, at most its first 64 bytes.
         heard: Vec<u8>,
+        /// Bursts of 55h that were sent.
+        bursts: u32,
+    },
+    /// The loader was uploaded, found right by the ROM, started, and never answered.
+    #[error("the RAM loader was uploaded, found right by the boot ROM and started {uploads} times, but never answered a handshake at {}{}", rates_text(.rates_bps), heard_text(.heard))]
+    LoaderSilent {
+        /// How often.
+        uploads: u32,
+        /// At which rates it was asked.
+        rates_bps: Vec<u32>,
+        /// What came instead of `OK`, at most its first 64 bytes.
+        heard: Vec<u8>,
+    },
+    /// A command stays without an answer, though everything else is answered.
+    #[error(
+        "no answer to this command {times} times, though each time the module answered the handshake and boot info right after it"
+    )]
+    Ignored {
+        /// How often.
+        times: u32,
     },
     /// No reply began in time.
-    #[error("no answer within {waited}")]
+    #[error("no answer within {waited}{}", if *.pending == 0 { String::new() } else { format!(" after {pending} PD (still at work)") })]
     NoAnswer {
-        /// The wait, from the end of the request.
+        /// The wait, from the end of the request or the last `PD`.
         waited: Nanos,
+        /// How many `PD` (still at work) came.
+        pending: u32,
     },
     /// A reply stopped half-way.
     #[error("the answer stopped short, {missing} bytes missing")]
@@ -127,10 +161,10 @@ pub enum ErrorKind {
         got: usize,
     },
     /// Bytes that nobody asked for.
-    #[error("{count} bytes came that nobody asked for")]
+    #[error("{} bytes came that nobody had asked for{}", .heard.len(), heard_text(.heard))]
     Surplus {
-        /// How many.
-        count: usize,
+        /// The bytes.
+        heard: Vec<u8>,
     },
     /// More `PD` than the command has units to erase, which for most commands is none.
     #[error(
@@ -176,10 +210,24 @@ pub enum ErrorKind {
     #[error(transparent)]
     Loader(#[from] LoaderError),
     /// The loader does not know the flash.
-    #[error("the RAM loader does not know the flash ({jedec})")]
+    #[error(
+        "the RAM loader cannot identify the flash: it answers the JEDEC id {jedec} with the flag byte {flag:02x} (80 would mean known)"
+    )]
     FlashUnknown {
         /// What the flash says it is.
         jedec: JedecId,
+        /// The fourth byte of the answer to 36h.
+        flag: u8,
+    },
+    /// Nothing answers on the flash bus.
+    #[error(
+        "no flash answers: the JEDEC id reads {jedec} (flag byte {flag:02x}), as a bus without a working flash does"
+    )]
+    FlashAbsent {
+        /// What was read.
+        jedec: JedecId,
+        /// The fourth byte of the answer to 36h.
+        flag: u8,
     },
     /// After the start of the RAM loader the boot ROM answers.
     #[error("the RAM loader was uploaded but did not start: the boot ROM answers instead")]
@@ -205,11 +253,65 @@ pub enum ErrorKind {
         /// Bytes in sectors that differ.
         differing_bytes: u32,
     },
+    /// After all tries the flash does not hold what was written.
+    #[error("failed to write flash at {range}: after {tries} tries (each one answered OK) {}; {}{}", difference_text(*.first, .found, .differing_bytes), bits_text(*.zeros, *.ones, *.unchanged), status_text(.status))]
+    NotTaken {
+        /// The range that was verified.
+        range: FlashRange,
+        /// How often it was written.
+        tries: u32,
+        /// Address of the first byte that differs.
+        first: u32,
+        /// Byte that belongs there and byte that is there, when it could be read.
+        found: Option<(u8, u8)>,
+        /// Bytes in sectors that differ.
+        differing_bytes: u32,
+        /// Bits of the first such sector that are 0 and should be 1.
+        zeros: u32,
+        /// Bits of the first such sector that are 1 and should be 0.
+        ones: u32,
+        /// Whether that sector holds exactly what it held before.
+        unchanged: bool,
+        /// The flash's status registers 05h, 35h, 15h, if it lets them be read.
+        status: Option<[u8; 3]>,
+    },
+    /// Block protection that the loader could not take away.
+    #[error("the flash is protected: erase and write at {range} were answered OK, but the data stayed as they were; status bits are locked{}", status_text(&Some(*.status)))]
+    Protected {
+        /// The range that was to be written.
+        range: FlashRange,
+        /// The flash's status registers 05h, 35h, 15h.
+        status: [u8; 3],
+    },
+    /// Cells that do not read the same twice.
+    #[error("the flash at {sector} does not read the same twice: {hashes} different SHA-256 in {looks} looks by the module itself{}", words::unstable_text(.byte))]
+    Unstable {
+        /// The sector.
+        sector: FlashRange,
+        /// How often it was hashed.
+        looks: u32,
+        /// How many different hashes there were.
+        hashes: u32,
+        /// Address of the first byte seen to differ, and two of its values.
+        byte: Option<(u32, u8, u8)>,
+    },
     /// Reading again and again gives other bytes than the chip's own hash.
-    #[error("bytes read from {range} do not have the SHA-256 that the module computes")]
+    #[error(
+        "bytes read from {range} do not have the SHA-256 that the module computes, in {rounds} of {rounds} rounds; the module's own hash of it stays the same"
+    )]
     ReadMismatch {
         /// Where.
         range: FlashRange,
+        /// How often it was read.
+        rounds: u32,
+    },
+    /// The module restarted too often.
+    #[error("the module restarted {restarts} times in this run; the last time {evidence}")]
+    TooManyRestarts {
+        /// How often.
+        restarts: u32,
+        /// What showed it.
+        evidence: String,
     },
     /// Too many repeats in one run.
     #[error("gave up after {repeats} repeats in one run; the last trouble: {last}")]
@@ -227,7 +329,7 @@ impl ErrorKind {
         match self {
             ErrorKind::Baud(_) | ErrorKind::Loader(_) | ErrorKind::Plan(_) => 2,
             ErrorKind::WrongChip { .. } | ErrorKind::BootInfo(_) => 3,
-            ErrorKind::Different { .. } | ErrorKind::Collateral { .. } => 4,
+            ErrorKind::Different { .. } | ErrorKind::NotTaken { .. } | ErrorKind::Collateral { .. } => 4,
             _ => 1,
         }
     }
@@ -240,6 +342,8 @@ impl Error {
             kind: kind.into(),
             during: None,
             flash: FlashState::Unchanged,
+            module: ModuleState::NotReached,
+            troubles: Troubles::default(),
             rescue: Vec::new(),
         }))
     }
@@ -249,6 +353,12 @@ impl Error {
         let mut error = Error::new(kind);
         error.0.during = Some(during);
         error
+    }
+
+    /// The same during a command, if none is named yet.
+    pub(crate) fn or_during(mut self, during: During) -> Error {
+        self.0.during.get_or_insert(during);
+        self
     }
 
     /// All that is known.
@@ -266,20 +376,32 @@ impl Error {
         self.0.kind.exit_code()
     }
 
+    /// What most probably is behind it, by the evidence, if that is not said already.
+    pub fn cause(&self) -> Option<String> {
+        cause::cause(&self.0)
+    }
+
     /// What to do next, in one or more sentences.
     pub fn advice(&self) -> String {
         advice::advice(&self.0)
     }
 
     /// Fills in what the session knows: why it was halted, the state of the flash, what is to be rescued.
-    pub(crate) fn completed(mut self, halt: Option<Halt>, flash: FlashState, rescue: Vec<Rescue>) -> Error {
+    pub(crate) fn completed(
+        mut self,
+        halt: Option<Halt>,
+        flash: FlashState,
+        module: ModuleState,
+        troubles: Troubles,
+        rescue: Vec<Rescue>,
+    ) -> Error {
         match halt {
             Some(Halt::Interrupted) => self.0.kind = ErrorKind::Interrupted,
             Some(Halt::Port(error)) => self.0.kind = ErrorKind::Port(error),
             Some(Halt::Bound { span }) => self.0.kind = ErrorKind::BoundReached { bound: span },
             None => {}
         }
-        self.0.flash = flash;
+        (self.0.flash, self.0.module, self.0.troubles) = (flash, module, troubles);
         self.0.rescue = rescue;
         self
     }
@@ -312,7 +434,7 @@ impl From<LinkError> for ErrorKind {
     fn from(error: LinkError) -> ErrorKind {
         match error {
             LinkError::Halted => ErrorKind::Interrupted,
-            LinkError::TimedOut => ErrorKind::NoAnswer { waited: Nanos::ZERO },
+            LinkError::TimedOut => ErrorKind::NoAnswer { waited: Nanos::ZERO, pending: 0 },
         }
     }
 }
@@ -325,25 +447,4 @@ impl fmt::Display for During {
         }
         write!(f, " ({}, command {:02X}h, attempt {} of {})", self.side, self.id, self.attempt, self.attempts)
     }
-}
-
-fn heard_text(heard: &[u8]) -> String {
-    if heard.is_empty() {
-        return String::new();
-    }
-    let head: Vec<String> = heard.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let dots = if heard.len() > 16 { " ..." } else { "" };
-    format!("; what came instead begins with {}{dots}", head.join(" "))
-}
-
-fn difference_text(first: u32, found: &Option<(u8, u8)>, differing_bytes: &u32) -> String {
-    let sector = first & !0xFFF;
-    let bytes = match found {
-        Some((expected, got)) => format!("{got:02x} where {expected:02x} belongs"),
-        None => "another byte than belongs there".to_owned(),
-    };
-    format!(
-        "flash differs: first at {first:#08x} (sector {sector:#08x}, offset {:#05x}) with {bytes}; {differing_bytes} bytes lie in sectors that differ",
-        first - sector
-    )
 }

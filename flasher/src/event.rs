@@ -4,7 +4,7 @@ use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::time::Nanos;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, Fallback, Troubles};
 use crate::plan::FlashRange;
 use crate::request::Side;
 use crate::session::Link;
@@ -19,6 +19,22 @@ pub enum Event {
         part: &'static str,
         /// The bound, from now.
         bound_ms: u64,
+    },
+    /// The whole run is over by then, whatever happens.
+    RunBound {
+        /// The bound, from now.
+        bound_ms: u64,
+        /// Whether the size of the flash is known; if not, the bound is for the largest, and closer ones follow.
+        size_known: bool,
+    },
+    /// How often what may be tried again in the work to come.
+    RetryBudget {
+        /// Requests sent again, in all.
+        repeats: u32,
+        /// Sessions that may be lost and begun anew.
+        resyncs: u32,
+        /// Restarts of the module that may happen.
+        restarts: u32,
     },
     /// The module is reset through the modem lines.
     ResetByLines,
@@ -108,6 +124,39 @@ pub enum Event {
     Resync {
         /// How often this may still happen.
         left: u32,
+    },
+    /// The RAM loader was lost, because the module has restarted or hangs, and is started anew.
+    Restarted {
+        /// What shows it.
+        evidence: String,
+        /// How often this may still happen.
+        left: u32,
+    },
+    /// After a restart, or before more is done: what a step has written was compared by SHA-256.
+    Resumed {
+        /// Sectors that held what they should.
+        right_sectors: u64,
+        /// Sectors that did not, and are written again.
+        torn: Vec<FlashRange>,
+    },
+    /// A lower rate is taken.
+    RateLowered(Fallback),
+    /// What the run had to overcome, told at its end if there was anything.
+    Survived(Troubles),
+    /// Bytes that were read, for a part file. Not verified yet.
+    Block {
+        /// Where.
+        range: FlashRange,
+        /// The bytes.
+        #[serde(skip)]
+        bytes: Vec<u8>,
+    },
+    /// Bytes of a part file were compared with the flash by SHA-256.
+    PartChecked {
+        /// Bytes that are the flash's.
+        right_bytes: u64,
+        /// Bytes that are not, and are read again.
+        wrong_bytes: u64,
     },
     /// A range was compared by SHA-256.
     Verified {

@@ -68,6 +68,14 @@ impl Failure {
         }
     }
 
+    /// What most probably is behind it.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Failure::Run(error) | Failure::Early(error) => error.cause(),
+            Failure::Usage { .. } | Failure::File { .. } => None,
+        }
+    }
+
     /// What is known about the run, if there was one.
     pub(crate) fn run(&self) -> Option<&RunFailure> {
         match self {
@@ -99,8 +107,13 @@ impl Failure {
             "error": self.message(),
             "next_step": self.advice(),
         });
+        if let Some(cause) = self.cause() {
+            value["cause"] = json!(cause);
+        }
         if let Some(run) = self.run() {
             value["flash"] = json!(run.flash);
+            value["module"] = json!(run.module);
+            value["troubles"] = json!(run.troubles);
             if let ErrorKind::Different { first, differing_bytes, .. } = &run.kind {
                 value["first_difference"] = json!(first);
                 value["differing_bytes"] = json!(differing_bytes);

@@ -1,6 +1,7 @@
 //! What the commands of `bl702-flash` do, from an open port to the result.
 
 mod backup;
+mod bound;
 mod change;
 mod erase;
 mod finish;
@@ -8,7 +9,7 @@ mod info;
 mod reset;
 mod verify;
 
-pub use backup::{Backup, backup};
+pub use backup::{Backup, backup, resume_backup};
 pub use change::{ChangeReport, PieceReport, write};
 pub use erase::{EraseReport, erase_chip, erase_range};
 pub use finish::After;

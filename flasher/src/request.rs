@@ -230,6 +230,12 @@ impl Request {
         Request::loader(LoaderCommand::WriteCheck, "check the writes", Vec::new())
     }
 
+    /// 37h: one byte of the flash's status register that this command of the flash reads (05h, 35h or 15h).
+    pub fn read_status(command: u8) -> Request {
+        let payload = words(u32::from(command), 1);
+        Request::loader(LoaderCommand::ReadStatusRegister, "read a status register", payload).answered_by(1)
+    }
+
     /// 32h without a payload: refused with 0004 and counted. Three of them end the loader's session at once
     /// (loader reference 5), for a handshake at another rate.
     pub fn counted_error() -> Request {

@@ -84,7 +84,9 @@ impl<T> Session<T> {
         self.halt(now, Halt::Port(error));
     }
 
-    /// A person wants the run to end: the flow ends at once, with an error that tells the state of the flash.
+    /// A person wants the run to end: no new command is begun. The answer to one that is under way is waited for, for
+    /// 5 s at most, so that the module can be restarted in step; then the flow ends with an error that tells the state of
+    /// flash and module. To be called once; polling goes on as before.
     pub fn interrupt(&mut self, now: Nanos) {
         self.halt(now, Halt::Interrupted);
     }
@@ -119,7 +121,7 @@ impl<T> Session<T> {
     fn halt(&mut self, now: Nanos, halt: Halt) {
         self.with(|shared| {
             shared.advance(now);
-            shared.halt.get_or_insert(halt);
+            shared.halt(halt);
         });
         self.run();
     }

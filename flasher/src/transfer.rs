@@ -1,12 +1,18 @@
 //! Work with the RAM loader: requests that are repeated when that is safe, and recovery of a lost session.
 
+mod ask;
+mod diagnose;
 mod erase;
 mod exchange;
 mod hash;
 mod loader;
 mod read;
+mod recover;
 mod write;
 
+pub(crate) use ask::{MAX_RESTARTS, work_bound};
+pub(crate) use diagnose::Before;
+pub use diagnose::LOOKS;
 pub(crate) use exchange::{Trouble, Wire};
 pub use hash::first_difference;
 pub use loader::{FlashId, RamLoader};

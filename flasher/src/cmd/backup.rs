@@ -10,6 +10,7 @@ use super::Outcome;
 use super::context::Context;
 use super::files::NewFile;
 use super::options::{Format, Options};
+use super::part_file::PartFile;
 use crate::failure::Failure;
 use crate::report::Reporter;
 
@@ -25,6 +26,10 @@ pub(crate) struct Args {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+
+    /// Go on from FILE.part, which an interrupted backup has left; what is in it is checked by hash
+    #[arg(long)]
+    resume: bool,
 }
 
 pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
@@ -35,16 +40,44 @@ pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -
             "Name a file, or leave --format json away.",
         ));
     }
+    if to_stdout && args.resume {
+        return Err(Failure::usage(
+            "standard output has no part file",
+            "Name a file, or leave --resume away.",
+        ));
+    }
     let new_file = if to_stdout { None } else { Some(NewFile::begin(&args.file, args.force)?) };
+    let (mut part_file, part) = match to_stdout {
+        true => (None, Vec::new()),
+        false => {
+            let (file, bytes) = PartFile::begin(&args.file, args.range, args.resume)?;
+            (Some(file), bytes)
+        }
+    };
     let mut context = Context::open(options, reporter)?;
     let (connect, range, after) = (context.options.clone(), args.range, options.after());
-    let backup = context.run(|link| flow::backup(link, connect, range, after))?;
+    let store = |range, bytes: &[u8]| {
+        if let Some(file) = &mut part_file {
+            file.store(range, bytes);
+        }
+    };
+    let flow = |link| flow::resume_backup(link, connect, range, part, after);
+    let backup = match context.run_storing(flow, store) {
+        Ok(backup) => backup,
+        Err(failure) => {
+            context.warn(part_file.and_then(PartFile::keep));
+            return Err(failure);
+        }
+    };
     let elapsed_ms = context.elapsed_ms();
     let size_bytes = backup.bytes.len();
     let place = match new_file {
         Some(file) => file.finish(&backup.bytes)?.display().to_string(),
         None => "standard output".to_owned(),
     };
+    if let Some(file) = part_file {
+        file.remove();
+    }
     let mut outcome = Outcome::new(
         vec![
             format!("{place}: {size_bytes} bytes from {}, verified by the module", backup.range),
@@ -55,6 +88,7 @@ pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -
             "range": backup.range,
             "size_bytes": size_bytes,
             "sha256": backup.sha256,
+            "resumed_bytes": backup.resumed_bytes,
             "elapsed_ms": elapsed_ms,
         }),
     );

@@ -10,6 +10,7 @@ use bl702_flasher::driver;
 use bl702_flasher::error::{Error, Rescue};
 use bl702_flasher::event::Event;
 use bl702_flasher::loader::{self, Environment, LoaderError, LoaderImage};
+use bl702_flasher::plan::FlashRange;
 use bl702_flasher::port::{Port, Recorder, SerialPort};
 use bl702_flasher::session::Link;
 
@@ -54,8 +55,24 @@ impl<'r> Context<'r> {
         F: FnOnce(Link) -> R,
         R: Future<Output = Result<T, Error>> + Send + 'static,
     {
+        self.run_storing(flow, |_, _| ())
+    }
+
+    /// As [`run`](Self::run); `store` gets the bytes that are read, as they come.
+    pub(crate) fn run_storing<T, F, R>(
+        &mut self,
+        flow: F,
+        mut store: impl FnMut(FlashRange, &[u8]),
+    ) -> Result<T, Failure>
+    where
+        F: FnOnce(Link) -> R,
+        R: Future<Output = Result<T, Error>> + Send + 'static,
+    {
         let reporter = &mut self.reporter;
-        let on_event = |at, event| reporter.event(at, &event);
+        let on_event = |at, event| match event {
+            Event::Block { range, bytes } => store(range, &bytes),
+            event => reporter.event(at, &event),
+        };
         let stop = || self.stop.load(Ordering::Relaxed);
         let result = driver::run(&mut self.port, self.options.boot_baud_bps, flow, on_event, stop);
         if let Err(error) = &result {
@@ -67,6 +84,13 @@ impl<'r> Context<'r> {
     /// How long the port has been open, by its own clock.
     pub(crate) fn elapsed_ms(&self) -> u64 {
         self.port.now().as_millis()
+    }
+
+    /// Tells something that is not as it should be, if there is anything.
+    pub(crate) fn warn(&mut self, text: Option<String>) {
+        if let Some(text) = text {
+            self.reporter.event(self.port.now(), &Event::Warning { text });
+        }
     }
 
     fn rescue(&mut self, rescue: &Rescue) {

@@ -39,6 +39,7 @@ impl Handshake {
         ok_wait: Nanos,
     ) -> Result<bool, LinkError> {
         self.note(&link.take_input());
+        link.note_session(None);
         link.write(vec![HANDSHAKE_BYTE; burst_len(link.baud_bps())]);
         self.bursts += 1;
         let deadline = link.sent_at() + ok_wait;

@@ -49,6 +49,8 @@ impl ConnectOptions {
         for _ in 0..ROUNDS {
             self.shake_hands(link, last.is_some()).await?;
             let mut wire = Wire::new(link.clone(), self.timing);
+            // The answer tells which side it is; until then the side that most probably is.
+            link.note_session(Some(Side::Rom));
             match boot_info(&mut wire).await {
                 Ok(info) => {
                     let answer = link.now().since(link.sent_at_last());
@@ -70,6 +72,7 @@ impl ConnectOptions {
     async fn reset_into_isp(&self, link: &Link) -> Result<()> {
         if self.can_reset() {
             link.emit(Event::ResetByLines);
+            link.note_session(None);
             run_steps(link, &self.wiring.into_isp(&self.timing)).await?;
         } else if self.wiring != crate::reset::Wiring::None {
             link.emit(Event::NoLines);
@@ -122,6 +125,7 @@ impl ConnectOptions {
             side: Side::Rom,
             baud_bps: self.boot_baud_bps,
             heard: handshake.heard.clone(),
+            bursts: handshake.bursts,
         })
     }
 }
@@ -200,6 +204,10 @@ fn boot_info_error(request: &Request, trouble: Trouble, attempt: u32) -> Error {
 /// Lets only a BL702 pass, before anything that other chips would take for something else.
 fn check_chip(wire: Wire, info: BootInfo) -> Result<Reached> {
     wire.link.emit(Event::boot_info(&info));
+    wire.link.note_session(Some(match info {
+        BootInfo::Rom(_) => Side::Rom,
+        BootInfo::Loader(_) => Side::Loader,
+    }));
     match info {
         BootInfo::Rom(rom) if !rom.is_bl702() => {
             Err(Error::new(ErrorKind::WrongChip { version: rom.version }))

@@ -6,7 +6,8 @@ use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::time::Nanos;
 
 use super::upload::{check_policy, start, upload, upload_bound};
-use super::{ConnectOptions, Handshake, Reached, needs_run_command, reach};
+use super::{ConnectOptions, Handshake, Reached, farewell, needs_run_command, reach};
+use crate::baud::{MAX_FALLBACKS, lower_rate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, SilenceReason};
 use crate::loader::{LoaderError, LoaderImage};
@@ -15,8 +16,8 @@ use crate::session::Link;
 use crate::timing::SESSION_END_SILENCE;
 use crate::transfer::{RamLoader, Wire};
 
-/// How often the image is uploaded before giving up.
-const UPLOADS: u32 = 2;
+/// How often the image is uploaded before giving up: once for each rate that may be tried with it.
+const UPLOADS: u32 = 1 + MAX_FALLBACKS;
 
 /// Bursts for the loader's handshake; the wait after each is longer than after the one before.
 const LOADER_BURSTS: u32 = 6;
@@ -30,13 +31,22 @@ impl ConnectOptions {
         self.reach_bound() + self.loader_bound()
     }
 
+    /// What is allowed for losing the session, or the loader, and finding it again.
+    pub(crate) fn recovery_bound(&self) -> Nanos {
+        /// So many lost sessions are allowed for; each is over in much less than its bound.
+        const SESSIONS: u64 = 5;
+        (SESSION_END_SILENCE + self.loader_handshake_bound()) * SESSIONS + self.connect_bound()
+    }
+
     fn loader_bound(&self) -> Nanos {
         let timing = &self.timing;
         let upload = self.loader.as_ref().map_or(Nanos::ZERO, |loader| {
             upload_bound(&loader.image, self.boot_baud_bps, timing.reply_margin)
         });
         let handshakes = timing.jump_to_burst + self.loader_handshake_bound();
-        (upload + handshakes) * u64::from(UPLOADS) + self.reach_bound() + timing.reply_margin * 12
+        // Most of `reach_bound` is for a person, who is needed once.
+        let identify = timing.reply_margin * 12 + SESSION_END_SILENCE * u64::from(UPLOADS);
+        (upload + handshakes) * u64::from(UPLOADS) + self.reach_bound() + identify
     }
 
     pub(crate) fn loader_handshake_bound(&self) -> Nanos {
@@ -46,7 +56,8 @@ impl ConnectOptions {
             + SESSION_END_SILENCE * 2
     }
 
-    /// Reaches the module and brings it to a RAM loader that talks at the transfer rate and knows its flash.
+    /// Reaches the module and brings it to a RAM loader that talks at the transfer rate, or at a lower one where that one
+    /// does not work, and knows its flash.
     ///
     /// The time this takes at most is announced as an event and kept to.
     ///
@@ -55,6 +66,14 @@ impl ConnectOptions {
     /// flash.
     pub async fn connect(self: Arc<Self>, link: &Link) -> Result<RamLoader> {
         Event::announce_bound(link, "connect", self.connect_bound());
+        let result = self.to_loader(link).await;
+        if let Err(error) = &result {
+            farewell(link, &self.timing, error).await;
+        }
+        result
+    }
+
+    async fn to_loader(self: &Arc<Self>, link: &Link) -> Result<RamLoader> {
         let reached = self.reach(link).await?;
         let wire = match self.bring_up(reached).await {
             Err(error) if matches!(error.kind(), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
@@ -63,9 +82,9 @@ impl ConnectOptions {
             }
             result => result?,
         };
-        let mut loader = RamLoader::new(wire, Arc::clone(&self));
+        let mut loader = RamLoader::new(wire, Arc::clone(self));
         match loader.identify_flash().await {
-            Err(error) if matches!(error.kind(), ErrorKind::FlashUnknown { .. }) => {
+            Err(error) if is_about_flash(&error) => {
                 // What went wrong is known; that the reset works is not needed for it.
                 let _ = loader.reset().await;
                 Err(error)
@@ -77,35 +96,60 @@ impl ConnectOptions {
     /// Resets a ROM that is in step. It would keep its session for 2 s and ignore the next program's handshake.
     pub(crate) async fn leave_rom(&self, link: &Link) {
         link.emit(Event::ResetByCommand);
-        if let Err(trouble) = Wire::new(link.clone(), self.timing).exchange(&Request::reset(Side::Rom)).await
-        {
-            let kind = ErrorKind::from(trouble);
-            link.emit(Event::Warning { text: format!("the module was not reset: {kind}") });
+        match Wire::new(link.clone(), self.timing).exchange(&Request::reset(Side::Rom)).await {
+            Ok(_) => link.note_restarted(),
+            Err(trouble) => {
+                let kind = ErrorKind::from(trouble);
+                link.emit(Event::Warning { text: format!("the module was not reset: {kind}") });
+            }
         }
     }
 
-    /// Uploads and starts the loader unless it runs already; ends with it at the transfer rate.
-    pub(crate) async fn bring_up(&self, mut reached: Reached) -> Result<Wire> {
+    /// Uploads and starts the loader unless it runs already; ends with it at the transfer rate, or at a lower one if it did
+    /// not answer at that.
+    pub(crate) async fn bring_up(self: &Arc<Self>, mut reached: Reached) -> Result<Wire> {
+        let mut options = Arc::clone(self);
+        let mut rates = Vec::new();
         let mut attempt = 1;
         loop {
+            let link = reached.wire.link.clone();
             let result = match reached.info {
                 BootInfo::Loader(_) => {
-                    reached.wire.link.emit(Event::LoaderRunning);
-                    self.change_rate(&mut reached.wire).await
+                    link.emit(Event::LoaderRunning);
+                    options.change_rate(&mut reached.wire).await
                 }
-                BootInfo::Rom(_) => self.upload_and_start(&mut reached, attempt).await,
+                BootInfo::Rom(_) => options.upload_and_start(&mut reached, attempt).await,
             };
-            match result {
+            let error = match result {
                 Ok(()) => return Ok(reached.wire),
-                Err(error) if attempt == UPLOADS || !is_worth_repeating(&error) => return Err(error),
-                Err(error) => reached.wire.link.emit(Event::retry_of(&error)),
+                Err(error) => error,
+            };
+            let is_silent = matches!(error.kind(), ErrorKind::NoHandshake { side: Side::Loader, .. });
+            if is_silent {
+                rates.push(options.baud_bps);
             }
-            attempt += 1;
-            let link = reached.wire.link.clone();
+            if attempt == UPLOADS || !is_worth_repeating(&error) {
+                return Err(never_answered(error, attempt, rates));
+            }
+            link.emit(Event::retry_of(&error));
+            link.note_trouble(|troubles| troubles.repeats += 1);
+            if is_silent && let Some(lower) = lower_rate(options.baud_bps) {
+                let reason = format!("the RAM loader did not answer at {} baud", options.baud_bps);
+                link.note_fallback(options.baud_bps, lower, reason);
+                options = options.at_rate(lower);
+            }
             if !self.can_reset() {
                 reach::silence(&link, SilenceReason::LostStep).await?;
             }
-            reached = self.reach(&link).await?;
+            reached = match options.reach(&link).await {
+                Ok(reached) => reached,
+                // That nobody answers any more is the same story, told worse.
+                Err(again) if is_silent && matches!(again.kind(), ErrorKind::NoHandshake { .. }) => {
+                    return Err(never_answered(error, attempt, rates));
+                }
+                Err(again) => return Err(again),
+            };
+            attempt += 1;
         }
     }
 
@@ -138,6 +182,7 @@ impl ConnectOptions {
         for burst in 1..=LOADER_BURSTS {
             let ok_wait = timing.ok_wait * u64::from(burst);
             if handshake.try_once(link, timing, ok_wait).await.map_err(ErrorKind::from)? {
+                link.note_session(Some(Side::Loader));
                 link.emit(Event::Handshake { baud_bps: link.baud_bps(), bursts: burst });
                 return Ok(());
             }
@@ -150,6 +195,7 @@ impl ConnectOptions {
             side: Side::Loader,
             baud_bps: link.baud_bps(),
             heard: handshake.heard,
+            bursts: handshake.bursts,
         }))
     }
 
@@ -186,6 +232,22 @@ impl ConnectOptions {
             BootInfo::Rom(_) => Err(Error::new(ErrorKind::NotStarted)),
         }
     }
+}
+
+/// What is to be said of a loader that was uploaded, checked and started, and answered nowhere.
+fn never_answered(error: Error, uploads: u32, rates_bps: Vec<u32>) -> Error {
+    match error.kind() {
+        ErrorKind::NoHandshake { side: Side::Loader, heard, .. } => {
+            let heard = heard.clone();
+            Error::new(ErrorKind::LoaderSilent { uploads, rates_bps, heard })
+        }
+        _ => error,
+    }
+}
+
+/// Whether an error is about the flash, so that the loader is in step.
+pub(crate) fn is_about_flash(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::FlashUnknown { .. } | ErrorKind::FlashAbsent { .. })
 }
 
 /// Whether a second upload may go better: not when the ROM or the eFuses gave a reason, or a person wants an end.

@@ -72,12 +72,14 @@ pub(super) async fn start(
     let mut upload = Upload { wire, attempt, attempts };
     if needs_run_command(info) {
         upload.send(&Request::run_image()).await?;
+        upload.wire.link.note_session(None);
         return Ok(());
     }
     upload.send(&Request::memory_write(HBN_FLAG, HBN_MAGIC)).await?;
     upload.send(&Request::memory_write(HBN_ADDRESS, image.header.start_address())).await?;
     upload.send(&Request::memory_write(SOFTWARE_RESET, 0)).await?;
     // The CPU resets inside this store: no answer (ROM reference 1.6).
+    upload.wire.link.note_session(None);
     upload.wire.send_only(&Request::memory_write(SOFTWARE_RESET, 2));
     Ok(())
 }

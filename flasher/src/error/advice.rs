@@ -1,6 +1,6 @@
 //! What to do next, for each error.
 
-use super::{ErrorKind, Failure};
+use super::{ErrorKind, Failure, quoted_text};
 use crate::loader::{HOW_TO_OBTAIN, LoaderError};
 use crate::plan::PlanError;
 use crate::port::PortError;
@@ -25,43 +25,48 @@ pub(super) fn advice(failure: &Failure) -> String {
 fn of_kind(kind: &ErrorKind) -> String {
     match kind {
         ErrorKind::Port(error) => of_port(error).to_owned(),
-        ErrorKind::Interrupted => "Nothing more was sent. The module may need 4 s until it takes a new session; the next command waits for that by itself.".to_owned(),
+        ErrorKind::Interrupted => "Run the same command again when you want it done.".to_owned(),
+        ErrorKind::LoaderSilent { .. } => "Switch the power off and on and try again; check 3.3 V at the module under load. Try --boot-baud 115200 and --timing slow, and check the file given with --loader (the one that ends in _32m is for modules with a 32 MHz crystal). If it is the right one, look at the crystal: its solder joints, and 32 MHz with an oscilloscope.".to_owned(),
         ErrorKind::NoHandshake { side: Side::Loader, .. } => {
-            "The RAM loader was started but does not answer at this rate. Try a lower --baud (1000000, 500000), then --timing slow; check the image given with --loader.".to_owned()
+            "Try a lower --baud (1000000, 500000), then --timing slow; check the image given with --loader.".to_owned()
         }
-        ErrorKind::NoHandshake { heard, .. } if heard.is_empty() => HANDS.to_owned(),
-        ErrorKind::NoHandshake { .. } => format!(
-            "Something answers, but not the boot ROM: perhaps the module runs its firmware (BOOT was low at reset), or the rate is wrong. {HANDS}"
-        ),
+        ErrorKind::NoHandshake { heard, .. } if quoted_text(heard).is_some() => {
+            format!("Something has to hold BOOT high at the moment of the reset. {HANDS}")
+        }
+        ErrorKind::NoHandshake { .. } => HANDS.to_owned(),
         ErrorKind::WrongChip { .. } | ErrorKind::BootInfo(_) => {
             "This program speaks to BL702, BL704 and BL706 only. Nothing that is specific to a chip was sent.".to_owned()
         }
-        ErrorKind::Locked { refusal } => format!(
-            "The eFuses of this chip let it run only images of its maker ({}). Without an image that is signed or encrypted to match, named with --loader, its flash can be neither read nor written over UART.",
-            refusal.code()
-        ),
+        ErrorKind::Locked { .. } => "Without an image that is signed or encrypted to match, named with --loader, its flash can be neither read nor written over UART; that is for ever. Ask the maker of the module for one.".to_owned(),
         ErrorKind::Loader(LoaderError::None) => HOW_TO_OBTAIN.to_owned(),
         ErrorKind::Loader(_) => format!("Name another file with --loader.\n{HOW_TO_OBTAIN}"),
         ErrorKind::FlashUnknown { .. } => {
-            "Check that the flash is soldered and powered. If you know its size, give it with --flash-size (for example 1MiB); the loader then uses its default settings for this part.".to_owned()
+            "If you know the size of this flash (its data sheet, or the same module elsewhere), give it, as --flash-size 1MiB: reading then goes on with the loader's default settings, and every write is verified as always. Begin with a backup.".to_owned()
         }
-        ErrorKind::FlashChanged { .. } => "The module was changed, or the line is bad. Begin again.".to_owned(),
-        ErrorKind::NotStarted => "The image may not be a RAM loader for this chip, or it was damaged on the way: try --boot-baud 115200 and check the file given with --loader.".to_owned(),
+        ErrorKind::FlashAbsent { .. } => "Check that the flash is soldered and has its supply, and nothing else drives its pins. --flash-size does not help: there is nothing to read.".to_owned(),
+        ErrorKind::FlashChanged { .. } => "Check the wiring, and whether it is still the same module. Then begin again.".to_owned(),
+        ErrorKind::NotStarted => "Try --boot-baud 115200 and check the file given with --loader.".to_owned(),
+        ErrorKind::Ignored { .. } => "Check the file given with --loader; if it is a build of your own or of another chip, use a published one (eflash_loader_32m.bin). If it is published, switch the power off and on and try again.".to_owned(),
         ErrorKind::Plan(PlanError::PastEnd { .. }) => "Check address and file; if the flash is larger than its id says, give --flash-size.".to_owned(),
         ErrorKind::Plan(_) => "Check addresses and files.".to_owned(),
         ErrorKind::Baud(_) => "Rates that work: 115200, 230400, 460800, 500000, 921600, 1000000, 1500000, 2000000, 2500000, 3000000.".to_owned(),
-        ErrorKind::Different { .. } => "If this was a verification: the flash holds something else, write it again or check the file. If it follows a write: the flash may be worn or protected.".to_owned(),
+        ErrorKind::Different { .. } => "If the flash should hold this file, write it again; otherwise check the file.".to_owned(),
+        ErrorKind::NotTaken { .. } => "Back up what can be read. If other addresses take data, the sector is worn: replace the flash, or keep what matters out of it. If none does, check the supply of the flash.".to_owned(),
+        ErrorKind::Protected { .. } => "Find what holds WP# of the flash low and release it (high), then run the same command again: the RAM loader clears unlocked status bits when it starts. Protection that is one-time programmable cannot be taken away.".to_owned(),
+        ErrorKind::Unstable { .. } => "Check the supply of the flash (3.3 V under load). If it is good, the cells are worn: read what you need several times and compare, then write that sector anew or replace the flash.".to_owned(),
         ErrorKind::Refused { code } => match code.row() {
-            Some(row) => format!("{}: {} {AGAIN}", row.meaning, row.advice),
-            None => format!("The code is not known. {AGAIN}"),
+            Some(row) => row.advice.to_owned(),
+            None => "Run the same command again; if it stays, send a --record of it to the authors.".to_owned(),
         },
         ErrorKind::Collateral { .. } => {
-            "A command was damaged on the way and changed it, or the first answer was. Read that range and compare it with a backup, once the wires are shorter and --baud is lower.".to_owned()
+            "Read that range and compare it with a backup, once the wires are shorter and --baud is lower.".to_owned()
         }
         ErrorKind::ExcessPending { .. } => {
-            "The line is unreliable, and flash was lost: restore it from a backup, once the wires are shorter and --baud is lower.".to_owned()
+            "Restore the flash from a backup, once the wires are shorter and --baud is lower.".to_owned()
         }
-        ErrorKind::BoundReached { .. } => format!("The line or the adapter is much slower than it should be: try --timing slow. {AGAIN}"),
+        ErrorKind::BoundReached { .. } => format!("Try --timing slow and a lower --baud. {AGAIN}"),
+        ErrorKind::TooManyRestarts { .. } => format!("Measure 3.3 V at the module while it erases and writes, use a short USB cable and a supply that gives 200 mA or more, add 10 uF or more at the module. {AGAIN}"),
+        ErrorKind::NoAnswer { pending: 1.., .. } => format!("Check the supply of the flash; a worn or a cold part erases slowly. {AGAIN}"),
         ErrorKind::NoAnswer { .. }
         | ErrorKind::Short { .. }
         | ErrorKind::Garbled { .. }
@@ -70,7 +75,7 @@ fn of_kind(kind: &ErrorKind) -> String {
         | ErrorKind::SegmentEcho
         | ErrorKind::ReadMismatch { .. }
         | ErrorKind::TooManyRepeats { .. } => {
-            "The line is unreliable: shorten the wires, lower --baud (1000000, 500000) and --boot-baud (115200), try --timing slow.".to_owned()
+            "Shorten the wires, join the grounds well, lower --baud (1000000, 500000) and --boot-baud (115200), try --timing slow or another adapter.".to_owned()
         }
     }
 }
@@ -88,9 +93,9 @@ fn of_port(error: &PortError) -> &'static str {
             "Join the group that may use serial ports (often dialout or uucp), then log in again."
         }
         PortError::Vanished { .. } => {
-            "The adapter was unplugged, or what serves the port has ended. Plug it in, then run the same command again: sectors that are right already are left alone."
+            "Plug the adapter in (or start again what serves the port), then run the same command again: sectors that are right already are left alone, and `backup --resume` continues from a part file."
         }
-        PortError::Stuck { .. } => "Nothing takes the bytes: check the adapter, or what serves the port.",
+        PortError::Stuck { .. } => "Check the adapter, or what serves the port.",
         PortError::BaudRefused { .. } => "Choose another --baud or --boot-baud, or another adapter.",
         PortError::System { .. } => "Check the adapter and its driver.",
         PortError::Recording { .. } => "Check the file given with --record, and the space on its disk.",

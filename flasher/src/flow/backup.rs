@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::bound::announce_run;
 use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::Result;
 use crate::event::{Event, Phase};
-use crate::plan::FlashRange;
+use crate::plan::{BLOCK_64K, Budget, FlashRange, SECTOR};
 use crate::session::Link;
-use crate::transfer::RamLoader;
+use crate::transfer::{LOOKS, RamLoader};
 
 /// Flash content whose SHA-256 the module has confirmed.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Backup {
     pub bytes: Vec<u8>,
     /// Their SHA-256, in hex.
     pub sha256: String,
+    /// How many of them came from a part file and were found right.
+    pub resumed_bytes: u64,
 }
 
 impl std::fmt::Debug for Backup {
@@ -39,21 +42,74 @@ pub async fn backup(
     range: Option<FlashRange>,
     after: After,
 ) -> Result<Backup> {
+    resume_backup(link, options, range, Vec::new(), after).await
+}
+
+/// As [`backup`], with the first bytes of the range as an earlier run has read them. They are not trusted: what the module
+/// does not confirm by SHA-256 is read again.
+///
+/// # Errors
+/// As [`backup`].
+pub async fn resume_backup(
+    link: Link,
+    options: Arc<ConnectOptions>,
+    range: Option<FlashRange>,
+    part: Vec<u8>,
+    after: After,
+) -> Result<Backup> {
+    announce_run(&link, &options, |budget, size| {
+        add_work(budget, range.unwrap_or(FlashRange::whole(size)).len(), part.len());
+    });
     let mut loader = Arc::clone(&options).connect(&link).await?;
-    let result = read(&mut loader, range).await;
+    let result = read(&mut loader, range, part).await;
     conclude(loader, &options, after, result).await
 }
 
-async fn read(loader: &mut RamLoader, range: Option<FlashRange>) -> Result<Backup> {
+fn add_work(budget: &mut Budget, len: u32, part_len: usize) {
+    let bytes = u64::from(len);
+    budget.read(bytes * 2);
+    budget.hash(bytes * 4);
+    for _ in 0..part_len.div_ceil(BLOCK_64K as usize) {
+        budget.hash(u64::from(BLOCK_64K));
+    }
+    for _ in 0..LOOKS {
+        budget.hash(u64::from(SECTOR));
+        budget.read(u64::from(SECTOR));
+    }
+}
+
+async fn read(loader: &mut RamLoader, range: Option<FlashRange>, mut part: Vec<u8>) -> Result<Backup> {
     let range = range.unwrap_or_else(|| loader.whole_flash());
     range.check_within(loader.flash().size_bytes)?;
     let mut budget = loader.budget();
-    let bytes = u64::from(range.len());
-    budget.read(bytes * 2);
-    budget.hash(bytes * 4);
+    add_work(&mut budget, range.len(), part.len());
     loader.announce_work(&budget);
-    let (bytes, digest) = loader.read_verified(range, Some(Phase::Read)).await?;
+    part.truncate(range.len() as usize);
+    let resumed_bytes = check_part(loader, range, &mut part).await?;
+    loader.read_on(range, &mut part, Some(Phase::Read)).await?;
+    let (bytes, digest) = loader.settle(range, part).await?;
     let sha256 = hex(&digest);
     loader.link().emit(Event::Verified { range, sha256: sha256.clone() });
-    Ok(Backup { range, bytes, sha256 })
+    Ok(Backup { range, bytes, sha256, resumed_bytes })
+}
+
+/// Compares bytes of an earlier run with the flash, 64 KiB at a time, and reads what differs; gives how many were right.
+async fn check_part(loader: &mut RamLoader, range: FlashRange, part: &mut [u8]) -> Result<u64> {
+    let (mut right_bytes, mut wrong_bytes) = (0, 0);
+    for block in range.head(part.len() as u32).aligned_parts(BLOCK_64K) {
+        let from = (block.start() - range.start()) as usize;
+        let have = &mut part[from..from + block.len() as usize];
+        if loader.holds(block, have).await? {
+            right_bytes += u64::from(block.len());
+            continue;
+        }
+        wrong_bytes += u64::from(block.len());
+        let bytes = loader.read(block, None).await?;
+        have.copy_from_slice(&bytes);
+        loader.link().emit(Event::Block { range: block, bytes });
+    }
+    if !part.is_empty() {
+        loader.link().emit(Event::PartChecked { right_bytes, wrong_bytes });
+    }
+    Ok(right_bytes)
 }

@@ -1,18 +1,22 @@
 //! Bringing flash to hold given bytes: compare, erase, program, verify, repair.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::bound::announce_run;
 use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::{Error, ErrorKind, FlashState, Rescue, Result};
 use crate::event::{Event, Phase};
-use crate::plan::{BLOCK_64K, Change, Changes, FlashRange, Pieces, SECTOR, Step, Targets, erase_units, join};
+use crate::plan::{
+    BLOCK_64K, Budget, Change, Changes, FlashRange, Pieces, SECTOR, Step, Targets, erase_units, join,
+};
 use crate::session::Link;
-use crate::transfer::RamLoader;
+use crate::transfer::{Before, LOOKS, MAX_RESTARTS, RamLoader};
 
 /// How often sectors that do not verify are written again.
 const REPAIRS: u32 = 2;
@@ -54,6 +58,7 @@ pub async fn write(
     pieces: Pieces,
     after: After,
 ) -> Result<ChangeReport> {
+    announce_run(&link, &options, |budget, size| add_work(budget, &Targets::of(&pieces), size));
     let mut loader = Arc::clone(&options).connect(&link).await?;
     let result = change(&mut loader, &pieces).await;
     conclude(loader, &options, after, result).await
@@ -63,12 +68,21 @@ pub async fn write(
 pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<ChangeReport> {
     pieces.check_within(loader.flash().size_bytes)?;
     let mut targets = Targets::of(pieces);
-    announce(loader, &targets);
+    let mut budget = loader.budget();
+    add_work(&mut budget, &targets, loader.flash().size_bytes);
+    loader.announce_work(&budget);
     for sector in targets.incomplete() {
-        let (now, _) = loader.read_verified(sector, None).await?;
+        let (now, _) = loader.read_verified(sector).await?;
         targets.keep(sector.start(), &now);
     }
-    let mut work = Work { loader, targets, erased_bytes: 0, programmed_bytes: 0, repaired_sectors: 0 };
+    let mut work = Work {
+        loader,
+        targets,
+        before: Before::new(),
+        erased_bytes: 0,
+        programmed_bytes: 0,
+        repaired_sectors: 0,
+    };
     let changes = work.compare().await?;
     let steps = changes.steps(&work.targets);
     let touched: u64 = work.targets.ranges().iter().map(|range| u64::from(range.len())).sum();
@@ -94,24 +108,35 @@ pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<Ch
     })
 }
 
-/// The bound covers everything being different, and all of it written twice.
-fn announce(loader: &RamLoader, targets: &Targets) {
-    let mut budget = loader.budget();
+/// Everything being different, all of it written twice and, after restarts, steps of it more often.
+pub(super) fn add_work(budget: &mut Budget, targets: &Targets, flash_bytes: u32) {
     let ranges = targets.ranges();
     let bytes: u64 = ranges.iter().map(|range| u64::from(range.len())).sum();
     budget.read(targets.incomplete().len() as u64 * 2 * u64::from(SECTOR));
     for part in ranges.iter().flat_map(|range| range.aligned_parts(SECTOR)) {
-        budget.hash(u64::from(part.len()) * 6);
+        budget.hash(u64::from(part.len()) * 7);
     }
     erase_units(&ranges).iter().for_each(|unit| budget.erase(unit));
     budget.program(bytes * 2);
-    budget.hash(u64::from(loader.flash().size_bytes) * 2);
-    loader.announce_work(&budget);
+    budget.hash(u64::from(flash_bytes) * 2);
+    for sector in FlashRange::whole(BLOCK_64K).aligned_parts(SECTOR) {
+        for _ in 0..MAX_RESTARTS {
+            budget.erase(&sector);
+            budget.program(u64::from(SECTOR));
+            budget.hash(u64::from(SECTOR));
+        }
+    }
+    for _ in 0..LOOKS {
+        budget.hash(u64::from(SECTOR));
+        budget.read(u64::from(SECTOR));
+    }
 }
 
 struct Work<'l> {
     loader: &'l mut RamLoader,
     targets: Targets,
+    /// What sectors held before they were changed.
+    before: Before,
     erased_bytes: u64,
     programmed_bytes: u64,
     repaired_sectors: u64,
@@ -128,7 +153,13 @@ impl Work<'_> {
         for block in ranges.iter().flat_map(|range| range.aligned_parts(BLOCK_64K)) {
             let digest = self.loader.sha256(block).await?;
             match self.settled(block, &digest) {
-                Some(change) => change.into_iter().for_each(|change| changes.note(block, change)),
+                Some(None) => {}
+                Some(Some(change)) => {
+                    changes.note(block, change);
+                    let erased = Sha256::digest([0xFF; SECTOR as usize]).into();
+                    let sectors = block.aligned_parts(SECTOR);
+                    self.before.extend(sectors.map(|sector| (sector.start(), erased)));
+                }
                 None => self.compare_sectors(block, &mut changes).await?,
             }
             done_bytes += u64::from(block.len());
@@ -140,6 +171,7 @@ impl Work<'_> {
     async fn compare_sectors(&mut self, block: FlashRange, changes: &mut Changes) -> Result<()> {
         for sector in block.aligned_parts(SECTOR) {
             let digest = self.loader.sha256(sector).await?;
+            self.before.insert(sector.start(), digest);
             let change = self.settled(sector, &digest).unwrap_or(Some(Change::EraseAndProgram));
             change.into_iter().for_each(|change| changes.note(sector, change));
         }
@@ -217,7 +249,73 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Carries out a step. If the module has restarted meanwhile, what was under way may be torn, so its sectors are
+    /// compared by hash, and those that are not right are written again; so too, once, with a flash that the loader does
+    /// not know.
     async fn carry_out_step(&mut self, step: &Step, progress: &mut StepProgress) -> Result<()> {
+        let mut restarts = self.loader.restarts();
+        let mut check = !self.loader.flash().identified;
+        self.do_step(step, progress).await?;
+        let mut tries = 1;
+        while check || self.loader.restarts() != restarts {
+            check = false;
+            restarts = self.loader.restarts();
+            let (right_sectors, torn) = self.compare_step(step).await?;
+            self.loader.link().emit(Event::Resumed { right_sectors, torn: torn.clone() });
+            if torn.is_empty() {
+                continue;
+            }
+            if tries > REPAIRS {
+                let bytes = self.targets.bytes(step.range.to_sectors());
+                return Err(self.not_taken(step.range, &bytes, &torn, tries).await?);
+            }
+            tries += 1;
+            check = true;
+            for step in self.repair_steps(&torn) {
+                let mut progress = StepProgress::of(std::slice::from_ref(&step));
+                self.do_step(&step, &mut progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many sectors of a step hold their targets, and which do not.
+    async fn compare_step(&mut self, step: &Step) -> Result<(u64, Vec<FlashRange>)> {
+        let touched = step.erase.iter().copied().chain(step.program.iter().map(FlashRange::to_sectors));
+        let sectors = touched.flat_map(|range| range.aligned_parts(SECTOR).collect::<Vec<_>>());
+        let sectors: BTreeSet<FlashRange> = sectors.collect();
+        let mut torn = Vec::new();
+        for sector in &sectors {
+            let target = self.targets.bytes(*sector);
+            if !self.loader.holds(*sector, &target).await? {
+                torn.push(*sector);
+            }
+        }
+        Ok((sectors.len() as u64 - torn.len() as u64, torn))
+    }
+
+    /// The steps that write these sectors again; counted, for the report.
+    fn repair_steps(&mut self, sectors: &[FlashRange]) -> Vec<Step> {
+        let count = sectors.len() as u64;
+        self.repaired_sectors += count;
+        self.loader.link().note_trouble(|troubles| troubles.rewritten_sectors += count);
+        let mut changes = Changes::default();
+        sectors.iter().for_each(|sector| changes.note(*sector, Change::EraseAndProgram));
+        changes.steps(&self.targets)
+    }
+
+    async fn not_taken(
+        &mut self,
+        range: FlashRange,
+        bytes: &[u8],
+        sectors: &[FlashRange],
+        tries: u32,
+    ) -> Result<Error> {
+        let kind = self.loader.not_taken(range, bytes, sectors, &self.before, tries).await?;
+        Ok(Error::new(kind))
+    }
+
+    async fn do_step(&mut self, step: &Step, progress: &mut StepProgress) -> Result<()> {
         let link = self.loader.link().clone();
         for unit in &step.erase {
             self.loader.erase_unit(*unit).await?;
@@ -245,16 +343,14 @@ impl Work<'_> {
             let Some((range, sectors)) = self.first_bad_range().await? else {
                 return Ok(());
             };
-            if repairs == REPAIRS {
+            // Writing a protected flash again is of no use.
+            if repairs == REPAIRS || self.loader.protection().await.is_some() {
                 let bytes = self.targets.bytes(range);
-                return Err(Error::new(self.loader.difference(range, &bytes, &sectors).await?));
+                return Err(self.not_taken(range, &bytes, &sectors, repairs + 1).await?);
             }
             repairs += 1;
-            self.repaired_sectors += sectors.len() as u64;
             link.emit(Event::Repair { sectors: sectors.clone() });
-            let mut changes = Changes::default();
-            sectors.iter().for_each(|sector| changes.note(*sector, Change::EraseAndProgram));
-            let steps = changes.steps(&self.targets);
+            let steps = self.repair_steps(&sectors);
             self.carry_out(&steps).await?;
         }
     }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::change::{ChangeReport, change};
+use super::bound::announce_run;
+use super::change::{ChangeReport, add_work, change};
 use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::{Error, FlashState, Result};
 use crate::event::Event;
-use crate::plan::{FlashRange, Pieces};
+use crate::plan::{Budget, FlashRange, Pieces, Targets};
 use crate::session::Link;
-use crate::transfer::RamLoader;
+use crate::transfer::{Before, RamLoader};
 
 /// What was erased, verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub async fn erase_range(
     after: After,
 ) -> Result<EraseReport> {
     let pieces = Pieces::erased(range)?;
+    announce_run(&link, &options, |budget, size| add_work(budget, &Targets::of(&pieces), size));
     let mut loader = Arc::clone(&options).connect(&link).await?;
     let result = change(&mut loader, &pieces).await;
     let report = conclude(loader, &options, after, result).await?;
@@ -46,19 +48,24 @@ pub async fn erase_range(
 /// # Errors
 /// [`crate::error::ErrorKind::Different`] if it does not; everything that connecting and erasing can run into.
 pub async fn erase_chip(link: Link, options: Arc<ConnectOptions>, after: After) -> Result<EraseReport> {
+    announce_run(&link, &options, add_chip_erase);
     let mut loader = Arc::clone(&options).connect(&link).await?;
     let result = erase_all(&mut loader).await;
     let range = conclude(loader, &options, after, result).await?;
     Ok(EraseReport { range, change: None })
 }
 
+fn add_chip_erase(budget: &mut Budget, size_bytes: u32) {
+    budget.chip_erase();
+    budget.chip_erase();
+    budget.hash(u64::from(size_bytes) * 3);
+}
+
 async fn erase_all(loader: &mut RamLoader) -> Result<FlashRange> {
     let link = loader.link().clone();
     let range = loader.whole_flash();
     let mut budget = loader.budget();
-    budget.chip_erase();
-    budget.chip_erase();
-    budget.hash(u64::from(range.len()) * 3);
+    add_chip_erase(&mut budget, range.len());
     loader.announce_work(&budget);
     link.set_flash_state(FlashState::ChipErase);
     loader.chip_erase().await?;
@@ -66,7 +73,7 @@ async fn erase_all(loader: &mut RamLoader) -> Result<FlashRange> {
     let erased = vec![0xFF; range.len() as usize];
     let sectors = loader.differing_sectors(range, &erased).await?;
     if !sectors.is_empty() {
-        return Err(Error::new(loader.difference(range, &erased, &sectors).await?));
+        return Err(Error::new(loader.not_taken(range, &erased, &sectors, &Before::new(), 1).await?));
     }
     link.set_flash_state(FlashState::Verified);
     link.emit(Event::Verified { range, sha256: hex(&Sha256::digest(&erased)) });

@@ -1,6 +1,6 @@
 //! How a run leaves the module.
 
-use crate::connect::{ConnectOptions, run_steps};
+use crate::connect::{ConnectOptions, farewell, run_steps};
 use crate::error::{ErrorKind, Result};
 use crate::event::Event;
 use crate::transfer::RamLoader;
@@ -24,10 +24,15 @@ pub(super) async fn conclude<T>(
     after: After,
     result: Result<T>,
 ) -> Result<T> {
+    let link = loader.link().clone();
+    let troubles = link.troubles();
+    if result.is_ok() && !troubles.is_empty() {
+        link.emit(Event::Survived(troubles));
+    }
     match &result {
         Ok(_) => leave(loader, options, after).await,
         Err(error) if in_step(error.kind()) => leave(loader, options, after).await,
-        Err(_) => {}
+        Err(error) => farewell(&link, &options.timing, error).await,
     }
     result
 }
@@ -39,6 +44,9 @@ fn in_step(kind: &ErrorKind) -> bool {
             | ErrorKind::Different { .. }
             | ErrorKind::Collateral { .. }
             | ErrorKind::ReadMismatch { .. }
+            | ErrorKind::NotTaken { .. }
+            | ErrorKind::Protected { .. }
+            | ErrorKind::Unstable { .. }
     )
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
 
+use super::bound::announce_run;
 use super::finish::{After, conclude};
-use crate::connect::ConnectOptions;
+use crate::connect::{ConnectOptions, farewell, is_about_flash};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::session::Link;
@@ -31,8 +32,17 @@ pub struct InfoReport {
 /// Everything that connecting can run into, but for a missing loader, a locked chip and a flash that the loader does not
 /// know.
 pub async fn info(link: Link, options: Arc<ConnectOptions>, after: After) -> Result<InfoReport> {
+    announce_run(&link, &options, |_, _| ());
     Event::announce_bound(&link, "connect", options.connect_bound());
-    let reached = options.reach(&link).await?;
+    let result = ask(&link, &options, after).await;
+    if let Err(error) = &result {
+        farewell(&link, &options.timing, error).await;
+    }
+    result
+}
+
+async fn ask(link: &Link, options: &Arc<ConnectOptions>, after: After) -> Result<InfoReport> {
+    let reached = options.reach(link).await?;
     let boot_info = reached.info;
     let mut report = InfoReport { boot_info, flash: None, mac: None, no_flash: None };
     let wire = match options.bring_up(reached).await {
@@ -40,19 +50,19 @@ pub async fn info(link: Link, options: Arc<ConnectOptions>, after: After) -> Res
         Err(error) if matches!(error.kind(), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
             report.no_flash = Some(error);
             if after == After::Reset {
-                options.leave_rom(&link).await;
+                options.leave_rom(link).await;
             }
             return Ok(report);
         }
         Err(error) => return Err(error),
     };
-    let mut loader = RamLoader::new(wire, Arc::clone(&options));
+    let mut loader = RamLoader::new(wire, Arc::clone(options));
     match loader.identify_flash().await {
         Ok(()) => report.flash = Some(loader.flash()),
-        Err(error) if matches!(error.kind(), ErrorKind::FlashUnknown { .. }) => report.no_flash = Some(error),
+        Err(error) if is_about_flash(&error) => report.no_flash = Some(error),
         Err(error) => return Err(error),
     }
     let mac = loader.mac().await;
-    report.mac = conclude(loader, &options, after, mac).await?;
+    report.mac = conclude(loader, options, after, mac).await?;
     Ok(report)
 }

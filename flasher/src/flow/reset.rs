@@ -19,7 +19,9 @@ pub async fn reset(link: Link, options: Arc<ConnectOptions>) -> Result<()> {
     Event::announce_bound(&link, "connect", options.reach_bound());
     if options.can_reset() {
         link.emit(Event::ResetByLines);
-        return run_steps(&link, &options.wiring.into_firmware(&options.timing)).await;
+        run_steps(&link, &options.wiring.into_firmware(&options.timing)).await?;
+        link.note_restarted();
+        return Ok(());
     }
     let mut reached = options.reach(&link).await?;
     let side = match reached.info {
@@ -33,5 +35,6 @@ pub async fn reset(link: Link, options: Arc<ConnectOptions>) -> Result<()> {
             During { side, id: request.id(), what: request.what, range: None, attempt: 1, attempts: 1 };
         Error::during(trouble.into(), during)
     })?;
+    link.note_restarted();
     Ok(())
 }

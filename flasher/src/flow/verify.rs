@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::bound::announce_run;
 use super::change::PieceReport;
 use super::finish::{After, conclude};
 use super::hex;
 use crate::connect::ConnectOptions;
 use crate::error::{Error, Result};
 use crate::event::{Event, Phase};
-use crate::plan::Pieces;
+use crate::plan::{Budget, Pieces, SECTOR};
 use crate::session::Link;
-use crate::transfer::RamLoader;
+use crate::transfer::{LOOKS, RamLoader};
 
 /// Pieces that the flash holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +33,19 @@ pub async fn verify(
     pieces: Pieces,
     after: After,
 ) -> Result<VerifyReport> {
+    announce_run(&link, &options, |budget, _| add_work(budget, &pieces));
     let mut loader = Arc::clone(&options).connect(&link).await?;
     let result = compare(&mut loader, &pieces).await;
     conclude(loader, &options, after, result).await
+}
+
+fn add_work(budget: &mut Budget, pieces: &Pieces) {
+    budget.hash(pieces.total_bytes() * 3);
+    // What differs is looked at more than once, to tell a difference from cells that do not read the same twice.
+    for _ in 0..LOOKS {
+        budget.hash(u64::from(SECTOR));
+        budget.read(u64::from(SECTOR));
+    }
 }
 
 async fn compare(loader: &mut RamLoader, pieces: &Pieces) -> Result<VerifyReport> {
@@ -42,8 +53,7 @@ async fn compare(loader: &mut RamLoader, pieces: &Pieces) -> Result<VerifyReport
     let link = loader.link().clone();
     let total_bytes = pieces.total_bytes();
     let mut budget = loader.budget();
-    budget.hash(total_bytes * 3);
-    budget.read(u64::from(crate::plan::SECTOR));
+    add_work(&mut budget, pieces);
     loader.announce_work(&budget);
     let mut reports = Vec::new();
     let mut done_bytes = 0;

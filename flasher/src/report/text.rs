@@ -50,8 +50,15 @@ impl Reporter for Text {
 /// What failed, in which state the flash is, what to do.
 fn failure_lines(failure: &Failure) -> Vec<String> {
     let mut lines = vec![format!("error: {}", failure.message())];
+    if let Some(cause) = failure.cause() {
+        lines.push(format!("likely cause: {cause}"));
+    }
     if let Some(run) = failure.run() {
+        if !run.troubles.is_empty() {
+            lines.push(format!("before that: {}", run.troubles));
+        }
         lines.push(format!("flash: {}", run.flash));
+        lines.push(format!("module: {}", run.module));
     }
     lines.push(format!("next:  {}", failure.advice()));
     lines
@@ -82,6 +89,19 @@ fn line_of(event: &Event) -> Option<String> {
         Event::Plan { unchanged_bytes, erase_bytes, erase_commands, program_bytes, preserved } => {
             plan_text(*unchanged_bytes, *erase_bytes, *erase_commands, *program_bytes, preserved)
         }
+        Event::RunBound { bound_ms, size_known } => run_bound_text(*bound_ms, *size_known),
+        Event::RetryBudget { repeats, resyncs, restarts } => format!(
+            "allowed for: {repeats} repeats, {resyncs} lost sessions, {restarts} restarts of the module"
+        ),
+        Event::Restarted { evidence, left } => format!(
+            "the RAM loader is lost ({evidence}): it is started anew, and work goes on where it was ({left} more times at most)"
+        ),
+        Event::Resumed { right_sectors, torn } => resumed_text(*right_sectors, torn),
+        Event::RateLowered(fallback) => fallback.to_string(),
+        Event::Survived(troubles) => format!("overcome on the way: {troubles}"),
+        Event::PartChecked { right_bytes, wrong_bytes } => format!(
+            "part file: {right_bytes} bytes are those of the flash, {wrong_bytes} were not and are read again"
+        ),
         Event::Retry { cause } => format!("trying again: {cause}"),
         Event::Resync { left } => {
             format!("the module did not answer and is being reached again ({left} more times at most)")
@@ -93,15 +113,32 @@ fn line_of(event: &Event) -> Option<String> {
         Event::BootInfo { .. }
         | Event::Upload { .. }
         | Event::Progress { .. }
+        | Event::Block { .. }
         | Event::Verified { .. }
         | Event::ResetByCommand => return None,
     })
 }
 
+fn run_bound_text(bound_ms: u64, size_known: bool) -> String {
+    let seconds = bound_ms.div_ceil(1000);
+    let closer = if size_known { "" } else { "; less as soon as the size of the flash is known" };
+    format!("whatever goes wrong, this run ends within {seconds} s{closer}")
+}
+
+fn resumed_text(right_sectors: u64, torn: &[FlashRange]) -> String {
+    match torn {
+        [] => format!("checked by hash: all {right_sectors} sectors of this step are right"),
+        torn => format!(
+            "checked by hash: {right_sectors} sectors of this step are right, {} are torn and are written again",
+            torn.len()
+        ),
+    }
+}
+
 fn bound_text(part: &str, bound_ms: u64) -> String {
     let seconds = bound_ms.div_ceil(1000);
     match part {
-        "connect" => format!("connecting; whatever goes wrong, this ends within {seconds} s"),
+        "connect" => format!("connecting, for {seconds} s at most"),
         _ => format!("at work; whatever goes wrong, this ends within {seconds} s"),
     }
 }
@@ -172,10 +209,13 @@ mod tests {
         };
         let kind = ErrorKind::Refused { code: Code(0x0003) };
         let text = help(&Failure::Run(Error::during(kind, during)));
-        assert!(text.starts_with(
-            "error: failed to erase flash at 0x1000..0x2000 (RAM loader, command 30h, attempt 5 of 5): the module answered FL0003"
-        ), "{text}");
-        assert!(text.contains("\nflash: unchanged by this run\nnext:  "), "{text}");
+        insta::assert_snapshot!(text, @r"
+        error: failed to erase flash at 0x1000..0x2000 (RAM loader, command 30h, attempt 5 of 5): the module answered FL0003 (BFLB_FLASH_ERASE_ERROR)
+        likely cause: erasing failed
+        flash: unchanged by this run
+        module: did not answer; its state is not known
+        next:  Part of the range may be erased. Check the 3.3 V supply under load, then erase again; if it fails at the same place, the flash is write-protected or worn.
+        ");
     }
 
     #[test]
@@ -199,6 +239,8 @@ mod tests {
         insta::assert_snapshot!(hands_text(10_000, false), @"still no answer: hold BOOT (D28) at 3.3 V and pulse EN low; handshakes go on for 10 s");
         insta::assert_snapshot!(hands_text(9_500, true), @"still no answer (it was reset through the modem lines: check --wiring): hold BOOT (D28) at 3.3 V and pulse EN low; handshakes go on for 10 s");
         insta::assert_snapshot!(silence_text(4_150, SilenceReason::NoHandshake), @"no answer yet; perhaps a session that another program left behind is still open: silent for 4.2 s, so that it ends");
-        insta::assert_snapshot!(bound_text("connect", 118_001), @"connecting; whatever goes wrong, this ends within 119 s");
+        insta::assert_snapshot!(bound_text("connect", 118_001), @"connecting, for 119 s at most");
+        insta::assert_snapshot!(run_bound_text(1_200_001, false), @"whatever goes wrong, this run ends within 1201 s; less as soon as the size of the flash is known");
+        insta::assert_snapshot!(resumed_text(14, &["0x1000..0x2000".parse().unwrap()]), @"checked by hash: 14 sectors of this step are right, 1 are torn and are written again");
     }
 }

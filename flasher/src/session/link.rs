@@ -6,9 +6,10 @@ use std::task::Poll;
 
 use bl702_protocol::time::Nanos;
 
-use super::state::Shared;
+use super::state::{Patience, Shared};
 use super::{Event, FlashState, Lines, Output};
-use crate::error::Rescue;
+use crate::error::{Fallback, Rescue, Troubles};
+use crate::request::Side;
 
 /// Why a wait ended without what was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Link {
     /// # Errors
     /// [`LinkError::Halted`]
     pub async fn sleep_until(&self, until: Nanos) -> Result<(), LinkError> {
-        match self.wait(until, |_| None::<()>).await {
+        match self.wait(until, Patience::None, |_| None::<()>).await {
             Err(LinkError::TimedOut) => Ok(()),
             Err(LinkError::Halted) => Err(LinkError::Halted),
             Ok(()) => Ok(()),
@@ -89,11 +90,32 @@ impl Link {
     /// # Errors
     /// [`LinkError::TimedOut`] when none came until `deadline`; [`LinkError::Halted`].
     pub async fn read_some(&self, limit: usize, deadline: Nanos) -> Result<Vec<u8>, LinkError> {
-        self.wait(deadline, |shared| {
-            let count = shared.input.len().min(limit);
-            (count > 0).then(|| shared.input.drain(..count).collect())
+        self.wait(deadline, Patience::None, |shared| take_some(shared, limit)).await
+    }
+
+    /// As [`read_some`](Self::read_some), for the answer to a request that has been sent: when a person wants the run to
+    /// end it is still waited for a little, since without it the module would be left in the middle of a command.
+    ///
+    /// # Errors
+    /// As [`read_some`](Self::read_some).
+    pub async fn read_answer(&self, limit: usize, deadline: Nanos) -> Result<Vec<u8>, LinkError> {
+        self.wait(deadline, Patience::LastAnswer, |shared| take_some(shared, limit)).await
+    }
+
+    /// Whether the session is to end, so that nothing new should be begun.
+    pub fn is_halted(&self) -> bool {
+        self.with(|shared| shared.halted(Patience::None))
+    }
+
+    /// After an interruption: `span` to tidy up in. Gives whether there is anything to tidy up, that is, whether it was an
+    /// interruption that ended the run and the module waits for a command.
+    pub(crate) fn begin_farewell(&self, span: Nanos) -> Option<Side> {
+        self.with(|shared| {
+            let interrupted = matches!(shared.halt, Some(crate::error::Halt::Interrupted));
+            let side = shared.session.filter(|_| interrupted && shared.in_step && !shared.restarted)?;
+            shared.farewell_until = Some(shared.now + span);
+            Some(side)
         })
-        .await
     }
 
     /// Takes what has been received, without waiting.
@@ -164,6 +186,51 @@ impl Link {
         self.with(|shared| shared.bound = Some((shared.now + span, span)));
     }
 
+    /// Sets a time by which the whole run must be over, `span` from now, unless there is one already. Gives whether there
+    /// was none.
+    pub fn set_run_bound(&self, span: Nanos) -> bool {
+        self.with(|shared| {
+            let is_first = shared.run_bound.is_none();
+            let bound = (shared.now + span, span);
+            shared.run_bound.get_or_insert(bound);
+            is_first
+        })
+    }
+
+    /// Notes who has an open session now; `None` when nobody is known to have one.
+    pub(crate) fn note_session(&self, side: Option<Side>) {
+        self.with(|shared| {
+            (shared.session, shared.in_step, shared.restarted) = (side, side.is_some(), false);
+        });
+    }
+
+    /// Notes whether every request so far was answered.
+    pub(crate) fn note_in_step(&self, in_step: bool) {
+        self.with(|shared| shared.in_step = in_step);
+    }
+
+    /// Notes that the module was restarted on purpose, and by that has no session.
+    pub(crate) fn note_restarted(&self) {
+        self.with(|shared| (shared.session, shared.in_step, shared.restarted) = (None, false, true));
+    }
+
+    /// What the run had to overcome so far.
+    pub fn troubles(&self) -> Troubles {
+        self.with(|shared| shared.troubles.clone())
+    }
+
+    /// Notes what the run had to overcome, for the report at its end.
+    pub(crate) fn note_trouble(&self, note: impl FnOnce(&mut Troubles)) {
+        self.with(|shared| note(&mut shared.troubles));
+    }
+
+    /// Notes and reports that a lower rate is taken.
+    pub(crate) fn note_fallback(&self, from_bps: u32, to_bps: u32, reason: String) {
+        let fallback = Fallback { from_bps, to_bps, reason };
+        self.emit(Event::RateLowered(fallback.clone()));
+        self.note_trouble(|troubles| troubles.fallbacks.push(fallback));
+    }
+
     /// Notes what the run has done to the flash, for whatever error comes.
     pub fn set_flash_state(&self, state: FlashState) {
         self.with(|shared| shared.flash = state);
@@ -177,11 +244,12 @@ impl Link {
     async fn wait<R>(
         &self,
         deadline: Nanos,
+        patience: Patience,
         mut take: impl FnMut(&mut Shared) -> Option<R>,
     ) -> Result<R, LinkError> {
         poll_fn(|_| {
             self.with(|shared| {
-                if shared.halted() {
+                if shared.halted(patience) {
                     return Poll::Ready(Err(LinkError::Halted));
                 }
                 if let Some(taken) = take(shared) {
@@ -190,10 +258,15 @@ impl Link {
                 if shared.now >= deadline {
                     return Poll::Ready(Err(LinkError::TimedOut));
                 }
-                shared.wake_by(deadline);
+                shared.wake_by(deadline, patience);
                 Poll::Pending
             })
         })
         .await
     }
+}
+
+fn take_some(shared: &mut Shared, limit: usize) -> Option<Vec<u8>> {
+    let count = shared.input.len().min(limit);
+    (count > 0).then(|| shared.input.drain(..count).collect())
 }

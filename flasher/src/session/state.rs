@@ -5,8 +5,21 @@ use std::collections::VecDeque;
 use bl702_protocol::time::Nanos;
 
 use super::Output;
-use crate::error::{Error, FlashState, Halt, Rescue};
+use crate::error::{Error, FlashState, Halt, ModuleState, Rescue, Troubles};
 use crate::event::Event;
+use crate::request::Side;
+
+/// How long a command that is under way may still be waited for when a person wants the run to end.
+const LAST_ANSWER: Nanos = Nanos::from_secs(5);
+
+/// How a wait takes it that a person wants the run to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It ends at once.
+    None,
+    /// It waits a little longer, so that an answer under way does not leave the module out of step.
+    LastAnswer,
+}
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -20,9 +33,20 @@ pub(super) struct Shared {
     pub(super) wake_at: Option<Nanos>,
     /// The flow must be over by then.
     pub(super) bound: Option<(Nanos, Nanos)>,
+    /// The whole run must be over by then.
+    pub(super) run_bound: Option<(Nanos, Nanos)>,
     pub(super) halt: Option<Halt>,
+    /// When a person wanted the run to end.
+    interrupted_at: Nanos,
+    /// Until when the flow may still tidy up after that.
+    pub(super) farewell_until: Option<Nanos>,
     pub(super) flash: FlashState,
     pub(super) rescue: Vec<Rescue>,
+    /// Who has an open session, and whether every request of it was answered.
+    pub(super) session: Option<Side>,
+    pub(super) in_step: bool,
+    pub(super) restarted: bool,
+    pub(super) troubles: Troubles,
 }
 
 impl Shared {
@@ -36,9 +60,16 @@ impl Shared {
             events: VecDeque::new(),
             wake_at: None,
             bound: None,
+            run_bound: None,
             halt: None,
+            interrupted_at: Nanos::ZERO,
+            farewell_until: None,
             flash: FlashState::Unchanged,
             rescue: Vec::new(),
+            session: None,
+            in_step: false,
+            restarted: false,
+            troubles: Troubles::default(),
         }
     }
 
@@ -46,23 +77,63 @@ impl Shared {
         self.now = self.now.max(now);
     }
 
-    /// Whether the flow has to end now: the bound turns into a halt when it is reached.
-    pub(super) fn halted(&mut self) -> bool {
-        if let Some((deadline, span)) = self.bound
-            && self.now >= deadline
-        {
-            self.halt.get_or_insert(Halt::Bound { span });
+    pub(super) fn halt(&mut self, halt: Halt) {
+        if self.halt.is_none() {
+            self.interrupted_at = self.now;
         }
-        self.halt.is_some()
+        match &self.halt {
+            // A port that fails while the run is being ended leaves nothing to be tidied up.
+            None | Some(Halt::Interrupted) => self.halt = Some(halt),
+            Some(_) => {}
+        }
     }
 
-    pub(super) fn wake_by(&mut self, deadline: Nanos) {
-        let bound = self.bound.map_or(Nanos::MAX, |(deadline, _)| deadline);
-        self.wake_at = Some(deadline.min(bound));
+    /// Whether the flow has to end now: a bound turns into a halt when it is reached.
+    pub(super) fn halted(&mut self, patience: Patience) -> bool {
+        let bounds = [self.bound, self.run_bound];
+        let reached = bounds.into_iter().flatten().find(|(deadline, _)| self.now >= *deadline);
+        if let Some((_, span)) = reached {
+            self.halt.get_or_insert(Halt::Bound { span });
+            return true;
+        }
+        match &self.halt {
+            None => false,
+            Some(Halt::Interrupted) => self.now >= self.end_of_patience(patience),
+            Some(_) => true,
+        }
+    }
+
+    /// When a wait ends because a person wants it.
+    fn end_of_patience(&self, patience: Patience) -> Nanos {
+        match (self.farewell_until, patience) {
+            (Some(until), _) => until,
+            (None, Patience::None) => self.interrupted_at,
+            (None, Patience::LastAnswer) => self.interrupted_at + LAST_ANSWER,
+        }
+    }
+
+    pub(super) fn wake_by(&mut self, deadline: Nanos, patience: Patience) {
+        let bounds = [self.bound, self.run_bound].into_iter().flatten().map(|(deadline, _)| deadline);
+        let patience = match &self.halt {
+            Some(Halt::Interrupted) => self.end_of_patience(patience),
+            _ => Nanos::MAX,
+        };
+        self.wake_at = bounds.chain([deadline, patience]).min();
+    }
+
+    fn module(&self) -> ModuleState {
+        match (self.session, self.in_step) {
+            (_, _) if self.restarted => ModuleState::Restarted,
+            (None, _) => ModuleState::NotReached,
+            (Some(side), true) => ModuleState::Waiting(side),
+            (Some(side), false) => ModuleState::MidCommand(side),
+        }
     }
 
     /// Adds to an error of the flow what only the session knows.
     pub(super) fn complete(&mut self, error: Error) -> Error {
-        error.completed(self.halt.take(), self.flash.clone(), std::mem::take(&mut self.rescue))
+        let module = self.module();
+        let rescue = std::mem::take(&mut self.rescue);
+        error.completed(self.halt.take(), self.flash.clone(), module, self.troubles.clone(), rescue)
     }
 }

@@ -16,20 +16,38 @@ const LATE_WRITE_FAILURE: Code = Code(0x0006);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Halted,
-    NoAnswer { waited: Nanos },
-    Short { missing: usize },
-    Garbled { reason: String },
-    WrongLength { expected: usize, got: usize },
-    Surplus { count: usize },
-    ExcessPending { allowed: u32 },
-    Refused { code: Code },
+    /// `pending`: how many `PD` came before the silence.
+    NoAnswer {
+        waited: Nanos,
+        pending: u32,
+    },
+    Short {
+        missing: usize,
+    },
+    Garbled {
+        reason: String,
+        heard: Vec<u8>,
+    },
+    WrongLength {
+        expected: usize,
+        got: usize,
+    },
+    Surplus {
+        heard: Vec<u8>,
+    },
+    ExcessPending {
+        allowed: u32,
+    },
+    Refused {
+        code: Code,
+    },
 }
 
 impl From<LinkError> for Trouble {
     fn from(error: LinkError) -> Trouble {
         match error {
             LinkError::Halted => Trouble::Halted,
-            LinkError::TimedOut => Trouble::NoAnswer { waited: Nanos::ZERO },
+            LinkError::TimedOut => Trouble::NoAnswer { waited: Nanos::ZERO, pending: 0 },
         }
     }
 }
@@ -38,11 +56,11 @@ impl From<Trouble> for ErrorKind {
     fn from(trouble: Trouble) -> ErrorKind {
         match trouble {
             Trouble::Halted => ErrorKind::Interrupted,
-            Trouble::NoAnswer { waited } => ErrorKind::NoAnswer { waited },
+            Trouble::NoAnswer { waited, pending } => ErrorKind::NoAnswer { waited, pending },
             Trouble::Short { missing } => ErrorKind::Short { missing },
-            Trouble::Garbled { reason } => ErrorKind::Garbled { reason },
+            Trouble::Garbled { reason, .. } => ErrorKind::Garbled { reason },
             Trouble::WrongLength { expected, got } => ErrorKind::WrongLength { expected, got },
-            Trouble::Surplus { count } => ErrorKind::Surplus { count },
+            Trouble::Surplus { heard } => ErrorKind::Surplus { heard },
             Trouble::ExcessPending { allowed } => ErrorKind::ExcessPending { allowed },
             Trouble::Refused { code } => ErrorKind::Refused { code },
         }
@@ -78,12 +96,23 @@ impl Wire {
 
     /// Sends a request and takes its answer; gives the data of it (none for a bare `OK`).
     pub(crate) async fn exchange(&mut self, request: &Request) -> Result<Vec<u8>, Trouble> {
+        if self.link.is_halted() {
+            return Err(Trouble::Halted);
+        }
         if self.link.input_len() > 0 && !self.write_in_flight {
             let surplus = self.link.drain(self.timing.quiet, self.timing.quiet * 10).await?;
-            return Err(Trouble::Surplus { count: surplus.len() });
+            return Err(Trouble::Surplus { heard: surplus });
         }
+        self.link.note_in_step(false);
         self.link.write(request.frame());
-        let reply = self.answer(request).await?;
+        let reply = match self.answer(request).await {
+            Ok(reply) => reply,
+            Err(trouble) => {
+                self.link.note_in_step(matches!(trouble, Trouble::Refused { .. }));
+                return Err(trouble);
+            }
+        };
+        self.link.note_in_step(true);
         self.write_in_flight = request.may_fail_late();
         let data = match reply {
             Reply::Data(data) => data,
@@ -110,13 +139,15 @@ impl Wire {
         let mut pending = 0;
         loop {
             let deadline = waiting_since + patience + transfer;
-            let bytes = match self.link.read_some(decoder.missing(), deadline).await {
+            let bytes = match self.link.read_answer(decoder.missing(), deadline).await {
                 Ok(bytes) => bytes,
                 Err(LinkError::Halted) => return Err(Trouble::Halted),
                 Err(LinkError::TimedOut) if decoder.is_partial() => {
                     return Err(Trouble::Short { missing: decoder.missing() });
                 }
-                Err(LinkError::TimedOut) => return Err(Trouble::NoAnswer { waited: patience + transfer }),
+                Err(LinkError::TimedOut) => {
+                    return Err(Trouble::NoAnswer { waited: patience + transfer, pending });
+                }
             };
             let reply = match decoder.push(&bytes) {
                 Ok((_, reply)) => reply,
@@ -151,7 +182,7 @@ impl Wire {
                 return Trouble::ExcessPending { allowed: 0 };
             }
         }
-        Trouble::Garbled { reason }
+        Trouble::Garbled { reason, heard: got.to_vec() }
     }
 }
 

@@ -50,31 +50,6 @@ impl RamLoader {
         }
         Ok(differing)
     }
-
-    /// What differs first, for the error that a verification ends with.
-    pub(crate) async fn difference(
-        &mut self,
-        range: FlashRange,
-        bytes: &[u8],
-        sectors: &[FlashRange],
-    ) -> Result<ErrorKind> {
-        let differing_bytes = sectors.iter().map(FlashRange::len).sum();
-        let Some(sector) = sectors.first() else {
-            return Ok(ErrorKind::Different { first: range.start(), found: None, differing_bytes });
-        };
-        let expected = within(range, bytes, *sector);
-        let got = self.read(*sector, None).await?;
-        let found =
-            first_difference(expected, &got).and_then(|at| Some((at, *expected.get(at)?, *got.get(at)?)));
-        Ok(match found {
-            Some((at, expected, got)) => ErrorKind::Different {
-                first: sector.start() + at as u32,
-                found: Some((expected, got)),
-                differing_bytes,
-            },
-            None => ErrorKind::Different { first: sector.start(), found: None, differing_bytes },
-        })
-    }
 }
 
 /// The bytes of `part`, which lies in `range`, whose bytes are `bytes`.

@@ -99,7 +99,8 @@ impl RamLoader {
             Err(trouble) => {
                 let during = self.during(&request, 1);
                 self.spend_repeat(&trouble, &during)?;
-                self.get_over(&request, trouble, 1).await
+                self.get_over(&request, trouble, 1).await?;
+                Ok(())
             }
         }
     }

@@ -127,6 +127,7 @@ where
     let mut coming: VecDeque<(Nanos, Vec<u8>)> = VecDeque::new();
     let mut events = Vec::new();
     let mut baud_bps = 500_000;
+    let mut stopping = false;
     loop {
         while let Some(output) = session.poll_output() {
             match output {
@@ -155,8 +156,10 @@ where
         let timeout = session.poll_timeout().expect("every wait has an end");
         assert!(timeout > now, "a wait that is over already");
         if let Some(stop_at) = stop_at
+            && !stopping
             && now.since(start) >= stop_at
         {
+            stopping = true;
             session.interrupt(now);
             continue;
         }
