@@ -20,7 +20,7 @@ pub use flash_state::{FlashState, Rescue};
 pub use module_state::ModuleState;
 pub use troubles::{Fallback, Troubles};
 pub(crate) use words::quoted_text;
-use words::{bits_text, difference_text, heard_text, rates_text, status_text};
+use words::{bits_text, difference_text, heard_text, rates_text, status_text, times_text};
 
 use crate::baud::BaudError;
 use crate::loader::LoaderError;
@@ -115,7 +115,7 @@ pub enum ErrorKind {
         bursts: u32,
     },
     /// The loader was uploaded, found right by the ROM, started, and never answered.
-    #[error("the RAM loader was uploaded, found right by the boot ROM and started {uploads} times, but never answered a handshake at {}{}", rates_text(.rates_bps), heard_text(.heard))]
+    #[error("the RAM loader was uploaded, found right by the boot ROM and started {}, but never answered a handshake at {}{}", times_text(*.uploads), rates_text(.rates_bps), heard_text(.heard))]
     LoaderSilent {
         /// How often.
         uploads: u32,
@@ -358,6 +358,16 @@ impl Error {
     /// The same during a command, if none is named yet.
     pub(crate) fn or_during(mut self, during: During) -> Error {
         self.0.during.get_or_insert(during);
+        self
+    }
+
+    /// The same with what had been heard before, if nobody was heard since.
+    pub(crate) fn or_heard(mut self, before: &[u8]) -> Error {
+        if let ErrorKind::NoHandshake { heard, .. } = &mut self.0.kind
+            && heard.is_empty()
+        {
+            *heard = before.to_vec();
+        }
         self
     }
 

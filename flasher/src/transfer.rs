@@ -11,8 +11,8 @@ mod recover;
 mod write;
 
 pub(crate) use ask::{MAX_RESTARTS, work_bound};
-pub(crate) use diagnose::Before;
 pub use diagnose::LOOKS;
+pub(crate) use diagnose::{BLOCK_LOOKS, Before};
 pub(crate) use exchange::{Trouble, Wire};
 pub use hash::first_difference;
 pub use loader::{FlashId, RamLoader};

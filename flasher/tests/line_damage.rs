@@ -213,7 +213,10 @@ fn complaint(work: Work, run: &Run) -> Option<String> {
             let others = FlashRange::whole(0x10_0000).without(&sorted);
             done.iter().all(|range| holds(range, &after)) && others.iter().all(|range| holds(range, &before))
         }
-        FlashState::Unverified { .. } | FlashState::ChipErase | FlashState::Damaged => true,
+        FlashState::Unverified { .. }
+        | FlashState::NotRight { .. }
+        | FlashState::ChipErase
+        | FlashState::Damaged => true,
     };
     (!told).then(|| format!("{error}; flash said to be {}", error.failure().flash))
 }
@@ -258,7 +261,7 @@ fn campaign(work: Work, wiring: Wiring, stride: usize) {
 fn is_beyond_repair(error: &Error, wiring: Wiring) -> bool {
     match error.kind() {
         ErrorKind::ExcessPending { .. } | ErrorKind::Collateral { .. } => true,
-        ErrorKind::NoHandshake { .. } => wiring == Wiring::None,
+        ErrorKind::NoHandshake { .. } | ErrorKind::LoaderSilent { .. } => wiring == Wiring::None,
         _ => false,
     }
 }

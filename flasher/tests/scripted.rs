@@ -344,3 +344,84 @@ fn a_difference_is_named_by_its_address() {
     let ErrorKind::Different { first, found, .. } = error.kind() else { panic!("{error}") };
     assert_eq!((*first, *found), (0x105, Some((wrong[5], expected[5]))));
 }
+
+/// Answers of a loader whose flash is `answer` to 36h.
+fn loader_with_flash(answer: &str) -> Peer {
+    Peer::of(Side::Loader).answer("36000000", &[&hex(answer)])
+}
+
+fn told<T>(played: Played<T>) -> String {
+    let error = played.result.err().unwrap();
+    let cause = error.cause().unwrap_or_default();
+    format!("error: {error}\nlikely cause: {cause}\nnext: {}\nexit {}", error.advice(), error.exit_code())
+}
+
+#[test]
+fn a_flash_that_the_loader_does_not_know_needs_its_size() {
+    let range = FlashRange::new(0, 0x2404);
+    let mut peer = loader_with_flash("4f4b0400c2201400");
+    let played =
+        play(&mut peer, options(), None, |link, options| flow::backup(link, options, range, After::Stay));
+    insta::assert_snapshot!("flash_unknown", told(played));
+
+    let mut options = options();
+    options.flash_size = Some(1 << 20);
+    let hash = sha2_of(&pattern(0..0x2404));
+    let mut peer = loader_with_flash("4f4b0400c2201400").answer("3d3008000000000004240000", &[&hash]);
+    let played =
+        play(&mut peer, options, None, |link, options| flow::backup(link, options, range, After::Stay));
+    assert_eq!(played.result.unwrap().bytes, pattern(0..0x2404));
+    let warned = played
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Warning { text } if text.contains("default settings")));
+    assert!(warned);
+}
+
+#[test]
+fn a_bus_without_a_flash_is_no_flash_whatever_size_is_given() {
+    let mut options = options();
+    options.flash_size = Some(1 << 20);
+    let mut peer = loader_with_flash("4f4b0400ffffff00");
+    let played =
+        play(&mut peer, options, None, |link, options| flow::backup(link, options, None, After::Stay));
+    insta::assert_snapshot!("flash_absent", told(played));
+}
+
+#[test]
+fn a_command_that_is_never_answered_is_told_from_a_dead_line() {
+    let mut peer = Peer::of(Side::Loader).answer("36000000", &[]);
+    let played =
+        play(&mut peer, options(), None, |link, options| flow::backup(link, options, None, After::Stay));
+    insta::assert_snapshot!("command_ignored", told(played));
+    assert_eq!(peer.frames().iter().filter(|frame| frame[0] == 0x36).count(), 3);
+}
+
+#[test]
+fn each_step_of_a_write_to_an_unknown_flash_is_verified_at_once() {
+    let target = vec![0x5A; 0x1000];
+    let (other, right) = (sha2_of(b"what is there now"), sha2_of(&target));
+    let (_, ok) = row(Side::Loader, "write");
+    let (_, erased) = row(Side::Loader, "erase one sector 0..0");
+    let mut peer = loader_with_flash("4f4b0400c2201400")
+        .answer(&write_frame(), &[&ok])
+        .answer("3016080000000000ff0f0000", &[&erased])
+        // Before; after the first try, which is torn; after the second; in the end.
+        .answer("3d1808000000000000100000", &[&other, &other, &other, &right])
+        .answer("3d1708000010000000f00f00", &[&sha2_of(b"the rest")]);
+    let mut options = options();
+    options.flash_size = Some(1 << 20);
+    let played = play(&mut peer, options, None, |link, options| {
+        flow::write(link, options, pieces(0, target), After::Stay)
+    });
+    assert_eq!(played.result.unwrap().repaired_sectors, 1);
+    let resumed: Vec<usize> = played
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Resumed { torn, .. } => Some(torn.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(resumed, [1, 0]);
+}

@@ -25,7 +25,7 @@ pub(super) fn advice(failure: &Failure) -> String {
 fn of_kind(kind: &ErrorKind) -> String {
     match kind {
         ErrorKind::Port(error) => of_port(error).to_owned(),
-        ErrorKind::Interrupted => "Run the same command again when you want it done.".to_owned(),
+        ErrorKind::Interrupted => AGAIN.to_owned(),
         ErrorKind::LoaderSilent { .. } => "Switch the power off and on and try again; check 3.3 V at the module under load. Try --boot-baud 115200 and --timing slow, and check the file given with --loader (the one that ends in _32m is for modules with a 32 MHz crystal). If it is the right one, look at the crystal: its solder joints, and 32 MHz with an oscilloscope.".to_owned(),
         ErrorKind::NoHandshake { side: Side::Loader, .. } => {
             "Try a lower --baud (1000000, 500000), then --timing slow; check the image given with --loader.".to_owned()

@@ -6,6 +6,14 @@ use crate::request::Side;
 
 /// What most probably is behind a failure; `None` where the error itself says all there is to say.
 pub(super) fn cause(failure: &Failure) -> Option<String> {
+    if let (ErrorKind::NoHandshake { side: Side::Rom, heard, .. }, Some(_)) = (&failure.kind, &failure.during)
+        && quoted_text(heard).is_none()
+    {
+        return Some(
+            "it had answered before in this run, so supply or line were lost in the middle of it: a loose contact, or EN held low"
+                .to_owned(),
+        );
+    }
     of_kind(&failure.kind).map(str::to_owned).or_else(|| special(&failure.kind))
 }
 

@@ -31,6 +31,11 @@ pub enum FlashState {
         /// What was written or erased.
         ranges: Vec<FlashRange>,
     },
+    /// Everything was written, and these ranges do not hold what they should.
+    NotRight {
+        /// What is not right.
+        ranges: Vec<FlashRange>,
+    },
     /// Everything was written and verified.
     Verified,
 }
@@ -53,7 +58,13 @@ impl fmt::Debug for Rescue {
 impl FlashState {
     /// Whether the flash may hold neither its old nor its new content.
     pub fn is_unsettled(&self) -> bool {
-        matches!(self, FlashState::ChipErase | FlashState::Changing { .. } | FlashState::Unverified { .. })
+        matches!(
+            self,
+            FlashState::ChipErase
+                | FlashState::Changing { .. }
+                | FlashState::Unverified { .. }
+                | FlashState::NotRight { .. }
+        )
     }
 }
 
@@ -78,6 +89,13 @@ impl fmt::Display for FlashState {
                 f.write_str("; the rest of the flash is as before")
             }
             FlashState::Unverified { ranges } => write!(f, "changed but not verified: {}", list(ranges)),
+            FlashState::NotRight { ranges } => {
+                write!(
+                    f,
+                    "{} does not hold what was to be written; what was compared beside it is right",
+                    list(ranges)
+                )
+            }
             FlashState::Verified => f.write_str("changed and verified"),
         }
     }

@@ -50,6 +50,14 @@ pub(super) fn rates_text(rates_bps: &[u32]) -> String {
     }
 }
 
+pub(super) fn times_text(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
 pub(super) fn difference_text(first: u32, found: &Option<(u8, u8)>, differing_bytes: &u32) -> String {
     let sector = first & !0xFFF;
     let bytes = match found {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::event::{Event, Phase};
 use crate::plan::{BLOCK_64K, Budget, FlashRange, SECTOR};
 use crate::session::Link;
-use crate::transfer::{LOOKS, RamLoader};
+use crate::transfer::{BLOCK_LOOKS, LOOKS, RamLoader};
 
 /// Flash content whose SHA-256 the module has confirmed.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,7 +68,8 @@ pub async fn resume_backup(
 fn add_work(budget: &mut Budget, len: u32, part_len: usize) {
     let bytes = u64::from(len);
     budget.read(bytes * 2);
-    budget.hash(bytes * 4);
+    // Six rounds of comparing, and a look for weak cells.
+    budget.hash(bytes * u64::from(6 + BLOCK_LOOKS));
     for _ in 0..part_len.div_ceil(BLOCK_64K as usize) {
         budget.hash(u64::from(BLOCK_64K));
     }

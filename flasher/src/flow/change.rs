@@ -346,6 +346,7 @@ impl Work<'_> {
             // Writing a protected flash again is of no use.
             if repairs == REPAIRS || self.loader.protection().await.is_some() {
                 let bytes = self.targets.bytes(range);
+                link.set_flash_state(FlashState::NotRight { ranges: join(sectors.iter().copied()) });
                 return Err(self.not_taken(range, &bytes, &sectors, repairs + 1).await?);
             }
             repairs += 1;

@@ -74,7 +74,8 @@ impl RamLoader {
                 }
             }
             self.spend_repeat(&trouble, &during)?;
-            match self.get_over(request, trouble, attempt).await? {
+            let recovery = self.get_over(request, trouble, attempt).await;
+            match recovery.map_err(|error| error.or_during(during))? {
                 Recovery::SameRate => attempt += 1,
                 // What happened at a rate that is not used any more does not count.
                 Recovery::LowerRate | Recovery::Restarted => (attempt, silences) = (1, 0),

@@ -7,10 +7,13 @@ use sha2::{Digest, Sha256};
 use super::hash::{first_difference, within};
 use super::loader::RamLoader;
 use crate::error::{ErrorKind, Result};
-use crate::plan::FlashRange;
+use crate::plan::{BLOCK_64K, FlashRange, SECTOR};
 
 /// How often a sector that is not as it should be is hashed and read, to tell cells that do not read the same twice.
 pub const LOOKS: u32 = 12;
+
+/// How often a block of 64 KiB is hashed again, to find out whether it holds such a sector.
+pub(crate) const BLOCK_LOOKS: u32 = 6;
 
 /// Block protect bits in the first status register: BP0 to BP3, or BP0 to BP2 and TB, by the maker (data sheets).
 const BLOCK_PROTECT: u8 = 0x3C;
@@ -83,6 +86,24 @@ impl RamLoader {
     /// Whether the status registers say that part of the flash is protected; `None` if not, or if they cannot be read.
     pub(crate) async fn protection(&mut self) -> Option<[u8; 3]> {
         self.status_registers().await.filter(is_protecting)
+    }
+
+    /// [`ErrorKind::Unstable`] for the first sector of a range that is; to be asked when hashes of the whole differed.
+    pub(crate) async fn find_unstable(&mut self, range: FlashRange) -> Result<Option<ErrorKind>> {
+        for block in range.aligned_parts(BLOCK_64K) {
+            let first = self.sha256(block).await?;
+            let mut varies = false;
+            for _ in 0..BLOCK_LOOKS {
+                varies |= self.sha256(block).await? != first;
+            }
+            let sectors = if varies { block.aligned_parts(SECTOR).collect() } else { Vec::new() };
+            for sector in sectors {
+                if let Some(unstable) = self.instability(sector).await? {
+                    return Ok(Some(unstable));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// [`ErrorKind::Unstable`] if the module's own hashes of a sector differ from one another. An answer with a hash has no

@@ -1,5 +1,7 @@
 //! Reading flash.
 
+use std::collections::BTreeSet;
+
 use bl702_protocol::frame::LOADER_MAX_READ;
 use sha2::{Digest, Sha256};
 
@@ -10,8 +12,11 @@ use crate::event::{Event, Phase};
 use crate::plan::{BLOCK_64K, FlashRange, SECTOR};
 use crate::request::Request;
 
-/// How often parts that do not agree with the module's own hash are read again.
-const ROUNDS: u32 = 4;
+/// How often parts that do not agree with the module's own hash are read: twice at each rate there may be.
+const ROUNDS: u32 = 6;
+
+/// How often data may be damaged at one rate.
+const MISSES: u32 = 2;
 
 impl RamLoader {
     /// Reads a range in the largest blocks that the loader gives. If `phase` is named, progress is reported and the bytes
@@ -67,59 +72,71 @@ impl RamLoader {
         range: FlashRange,
         mut bytes: Vec<u8>,
     ) -> Result<(Vec<u8>, [u8; 32])> {
-        let mut suspect = None;
+        let (mut bad, mut digests) = (Vec::new(), BTreeSet::new());
+        let mut misses = 0;
         for round in 1..=ROUNDS {
             let digest = self.sha256(range).await?;
             if digest == <[u8; 32]>::from(Sha256::digest(&bytes)) {
                 return Ok((bytes, digest));
             }
+            digests.insert(digest);
             self.link().note_trouble(|troubles| troubles.repeats += 1);
             self.link().emit(Event::Retry {
                 cause: format!(
                     "bytes read from {range} do not have the module's SHA-256 (round {round} of {ROUNDS})"
                 ),
             });
-            for part in range.aligned_parts(BLOCK_64K) {
-                if part == range || !self.holds(part, within(range, &bytes, part)).await? {
-                    suspect = Some(self.read_again(range, part, &mut bytes).await?.unwrap_or(part));
-                }
-            }
-        }
-        let part = suspect.unwrap_or(range);
-        // Weak cells and a bad line look the same from here; the module's own hash tells them apart.
-        for sector in part.aligned_parts(SECTOR) {
-            if !self.holds(sector, within(range, &bytes, sector)).await?
-                && let Some(unstable) = self.instability(sector).await?
+            bad = self.bad_pieces(range, &bytes).await?;
+            // Blocks that are all right, of a range that is not: a hash was damaged, or cells change.
+            if bad.is_empty()
+                && let Some(unstable) = self.find_unstable(range).await?
             {
                 return Err(Error::new(unstable));
             }
+            // Weak cells and a bad line look the same from here; the module's own hash tells them apart.
+            if let Some(piece) = bad.first() {
+                if let Some(unstable) = self.instability(*piece).await? {
+                    return Err(Error::new(unstable));
+                }
+                misses += 1;
+                if misses == MISSES && self.lower_rate_for_data(&Request::read(*piece), misses).await? {
+                    misses = 0;
+                }
+            }
+            for piece in &bad {
+                let again = self.read(*piece, None).await?;
+                self.link().emit(Event::Block { range: *piece, bytes: again.clone() });
+                let from = (piece.start() - range.start()) as usize;
+                bytes[from..from + again.len()].copy_from_slice(&again);
+            }
         }
-        Err(Error::new(ErrorKind::ReadMismatch { range: part, rounds: ROUNDS }))
+        if digests.len() > 1
+            && let Some(unstable) = self.find_unstable(range).await?
+        {
+            return Err(Error::new(unstable));
+        }
+        let range = bad.first().copied().unwrap_or(range);
+        Err(Error::new(ErrorKind::ReadMismatch { range, rounds: ROUNDS }))
     }
 
-    /// Reads sectors of a part again that do not have their hash; gives the last of them. A sector whose hash does not stay
-    /// the same ends the run; otherwise the line is to blame.
-    async fn read_again(
-        &mut self,
-        range: FlashRange,
-        part: FlashRange,
-        bytes: &mut [u8],
-    ) -> Result<Option<FlashRange>> {
-        let mut last = None;
-        for sector in part.aligned_parts(SECTOR) {
-            if self.holds(sector, within(range, bytes, sector)).await? {
+    /// Pieces of a range that do not have the module's hash, of which it is known that the whole does not.
+    async fn bad_pieces(&mut self, range: FlashRange, bytes: &[u8]) -> Result<Vec<FlashRange>> {
+        let mut bad = Vec::new();
+        for part in range.aligned_parts(BLOCK_64K) {
+            if part != range && self.holds(part, within(range, bytes, part)).await? {
                 continue;
             }
-            if let Some(unstable) = self.instability(sector).await? {
-                return Err(Error::new(unstable));
+            for piece in pieces(part) {
+                if piece == range || !self.holds(piece, within(range, bytes, piece)).await? {
+                    bad.push(piece);
+                }
             }
-            self.note_damaged_data(&Request::read(sector)).await?;
-            let again = self.read(sector, None).await?;
-            self.link().emit(Event::Block { range: sector, bytes: again.clone() });
-            let from = (sector.start() - range.start()) as usize;
-            bytes[from..from + again.len()].copy_from_slice(&again);
-            last = Some(sector);
         }
-        Ok(last)
+        Ok(bad)
     }
+}
+
+/// What is read again at once: sectors, or all of what fits into one answer.
+fn pieces(part: FlashRange) -> Vec<FlashRange> {
+    if part.len() as usize <= LOADER_MAX_READ { vec![part] } else { part.aligned_parts(SECTOR).collect() }
 }

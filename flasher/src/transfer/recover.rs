@@ -11,7 +11,7 @@ use super::loader::RamLoader;
 use crate::baud::{MAX_FALLBACKS, lower_rate};
 use crate::error::{Error, ErrorKind, FlashState, Result, quoted_text};
 use crate::event::{Event, SilenceReason};
-use crate::request::Request;
+use crate::request::{Request, Side};
 
 /// Damaged or missing answers in a short time after which a lower rate is taken.
 const DAMAGE_LIMIT: u32 = 3;
@@ -76,7 +76,8 @@ impl RamLoader {
         }
         self.note_damage();
         if self.wants_lower_rate() {
-            return self.fall_back(request, "answers").await;
+            let reason = format!("{} answers in a short time were damaged or missing", self.state.damage);
+            return self.fall_back(request, reason).await;
         }
         if matches!(trouble, Trouble::NoAnswer { .. }) || attempt > 1 {
             return self.resync(request).await;
@@ -90,15 +91,15 @@ impl RamLoader {
         Ok(Recovery::SameRate)
     }
 
-    /// Bytes read were not those in the flash: counts twice, since nothing but a hash shows it. Takes a lower rate if it
-    /// was too often.
-    pub(super) async fn note_damaged_data(&mut self, request: &Request) -> Result<()> {
-        self.note_damage();
-        self.note_damage();
-        if self.wants_lower_rate() {
-            self.fall_back(request, "blocks of data").await?;
+    /// Bytes read were not those in the flash, `times` in a row at this rate, which only a hash shows. Takes a lower rate, if
+    /// there is one; gives whether.
+    pub(super) async fn lower_rate_for_data(&mut self, request: &Request, times: u32) -> Result<bool> {
+        if !self.can_lower_rate() {
+            return Ok(false);
         }
-        Ok(())
+        let reason = format!("data were damaged {times} times in a row, as their SHA-256 shows");
+        self.fall_back(request, reason).await?;
+        Ok(true)
     }
 
     fn note_damage(&mut self) {
@@ -107,9 +108,11 @@ impl RamLoader {
     }
 
     fn wants_lower_rate(&self) -> bool {
-        self.state.damage >= DAMAGE_LIMIT
-            && self.state.fallbacks < MAX_FALLBACKS
-            && lower_rate(self.options.baud_bps).is_some()
+        self.state.damage >= DAMAGE_LIMIT && self.can_lower_rate()
+    }
+
+    fn can_lower_rate(&self) -> bool {
+        self.state.fallbacks < MAX_FALLBACKS && lower_rate(self.options.baud_bps).is_some()
     }
 
     fn note_heard(&mut self, bytes: &[u8]) {
@@ -144,11 +147,9 @@ impl RamLoader {
     }
 
     /// As [`resync`](Self::resync), with a lower rate after the silence.
-    async fn fall_back(&mut self, after: &Request, what: &str) -> Result<Recovery> {
+    async fn fall_back(&mut self, after: &Request, reason: String) -> Result<Recovery> {
         let from_bps = self.options.baud_bps;
         let Some(to_bps) = lower_rate(from_bps) else { return self.resync(after).await };
-        let count = self.state.damage;
-        let reason = format!("{count} {what} in a short time were damaged or missing");
         self.link().note_fallback(from_bps, to_bps, reason);
         self.state.fallbacks += 1;
         self.state.damage = 0;
@@ -202,6 +203,7 @@ impl RamLoader {
         match crate::connect::boot_info(&mut self.wire).await {
             Ok(BootInfo::Loader(_)) => Ok(Found::Loader),
             Ok(BootInfo::Rom(_)) => {
+                self.link().note_session(Some(Side::Rom));
                 Ok(Found::Other("the boot ROM answers where the RAM loader was".to_owned()))
             }
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted) => Err(error),
@@ -214,17 +216,19 @@ impl RamLoader {
         self.state.restarts += 1;
         // Then the line was not to blame for the answer that was missing.
         self.state.damage = self.state.damage.saturating_sub(1);
+        self.link().note_trouble(|troubles| troubles.restarts += 1);
         if self.state.restarts > MAX_RESTARTS {
             let kind = ErrorKind::TooManyRestarts { restarts: self.state.restarts, evidence };
             return Err(Error::during(kind, self.during(after, after.attempts())));
         }
         let link = self.link().clone();
-        link.note_trouble(|troubles| troubles.restarts += 1);
         link.note_session(None);
         link.emit(Event::Restarted { evidence, left: MAX_RESTARTS - self.state.restarts });
-        self.state.heard.clear();
+        let heard = std::mem::take(&mut self.state.heard);
         let options = Arc::clone(&self.options);
-        let reached = options.reach(&link).await.map_err(|error| error.or_during(self.during(after, 1)))?;
+        let during = self.during(after, 1);
+        let reached =
+            options.reach(&link).await.map_err(|error| error.or_during(during).or_heard(&heard))?;
         self.wire = options.bring_up(reached).await?;
         self.options = self.options.at_rate(link.baud_bps());
         self.check_same_flash().await
