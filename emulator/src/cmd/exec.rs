@@ -61,7 +61,15 @@ The client's modem lines drive EN and BOOT as --wiring and --boot say. They are 
 released at the last close, as a serial driver does. Without --wiring the lines reach the module only once the client \
 changes one, so that a client without any use for them finds the module running.
 
+Also answered as a serial driver would: TIOCGSERIAL and TIOCSSERIAL (custom divisors), TIOCGICOUNT, TIOCMIWAIT, breaks, \
+tcdrain and TIOCOUTQ (the line is busy for as long as the bytes take), and the settings that a pty does not keep (parity, \
+data bits). What a client can still tell from a serial port: its name and device number, that /sys/class/tty and udev do not \
+know it, and that closing it does not wait for the line.
+
 `bl702-emu ctl PTY reset` and the like work meanwhile; stderr names the pty.
+
+Programs that are set-user-id (sudo) gain no rights here. The kernel allows one launcher of this kind in a process tree; \
+where it forbids one, use `bl702-emu run` with --rfc2217, or with --wiring none and `bl702-emu ctl`.
 
 The exit status is the client's. A summary goes to stderr.";
 
