@@ -22,6 +22,8 @@ enum Command {
     #[cfg(target_os = "linux")]
     Exec(cmd::exec::ExecArgs),
     Check(cmd::check::CheckArgs),
+    /// List what can be made to go wrong, or explain one of these
+    Faults(cmd::faults::FaultsArgs),
     /// Drive a running module: reset, straps, supply, dumps, status, trace
     Ctl(cmd::ctl::CtlArgs),
     /// Decode a recording for people
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Command::Exec(args) => cmd::exec::run(&args),
         Command::Check(args) => return cmd::check::run(&args),
+        Command::Faults(args) => cmd::faults::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Ctl(args) => cmd::ctl::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => cmd::trace::run(&args).map(|()| ExitCode::SUCCESS),
     };

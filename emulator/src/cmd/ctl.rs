@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bl702_emulator::control::client::{ClientError, ControlClient};
 use bl702_emulator::control::message::{LONGEST_PRESS_MS, Level, Reply, Request, Status};
 use bl702_emulator::control::place::resolve;
+use bl702_emulator::fault::catalogue::load;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::failure::Failure;
@@ -44,6 +45,12 @@ enum Command {
     Power {
         /// With or without
         state: PowerState,
+    },
+    /// Let something go wrong from now on
+    Fault {
+        /// A name that `bl702-emu faults` lists, or a plan in a TOML file
+        #[arg(value_name = "NAME|FILE")]
+        fault: String,
     },
     /// Write what the flash holds to a file
     DumpFlash(DumpArgs),
@@ -99,6 +106,7 @@ pub(crate) fn run(arguments: &CtlArgs) -> Result<(), Failure> {
             tell(&mut client, Request::Enable { hold: matches!(action, EnAction::Hold) })
         }
         Command::Power { state } => tell(&mut client, Request::Power { on: matches!(state, PowerState::On) }),
+        Command::Fault { fault } => arm(&mut client, fault),
         Command::DumpFlash(to) => dump(&mut client, Request::DumpFlash, to),
         Command::DumpEfuse(to) => dump(&mut client, Request::DumpEfuse, to),
         Command::Status { json } => show(&client.status()?, *json),
@@ -109,6 +117,11 @@ pub(crate) fn run(arguments: &CtlArgs) -> Result<(), Failure> {
 fn tell(client: &mut ControlClient, request: Request) -> Result<(), Failure> {
     client.ask(&request)?;
     Ok(())
+}
+
+fn arm(client: &mut ControlClient, word: &str) -> Result<(), Failure> {
+    let plan = load(word)?.to_toml().map_err(|error| Failure::failed(error, "please report this"))?;
+    tell(client, Request::Fault { plan })
 }
 
 fn dump(client: &mut ControlClient, request: Request, to: &DumpArgs) -> Result<(), Failure> {
@@ -197,7 +210,11 @@ fn write_status(status: &Status, out: &mut impl Write) -> io::Result<()> {
         "clients   pty open {} times; {network}; came while in use: {}",
         status.opens, status.second_clients
     )?;
-    writeln!(out, "flash     {} bytes, SHA-256 {}", status.flash_bytes, status.flash_sha256)
+    writeln!(out, "flash     {} bytes, SHA-256 {}", status.flash_bytes, status.flash_sha256)?;
+    for fault in &status.faults.faults {
+        writeln!(out, "fault     {fault}")?;
+    }
+    Ok(())
 }
 
 /// Prints to standard output; that nobody reads any more is no failure.

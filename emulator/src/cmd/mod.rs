@@ -5,6 +5,7 @@ pub(crate) mod ctl;
 #[cfg(target_os = "linux")]
 pub(crate) mod exec;
 pub(crate) mod failure;
+pub(crate) mod faults;
 mod new_file;
 pub(crate) mod options;
 pub(crate) mod run;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use bl702_emulator::Nanos;
+use bl702_emulator::fault::catalogue::load;
 use bl702_emulator::flash::FlashSpeed;
 use bl702_emulator::module::{Module, Start};
 use bl702_emulator::profile::{Boot, Profile, Wiring};
@@ -32,7 +33,11 @@ pub(crate) struct ModuleOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) efuse: Option<PathBuf>,
 
-    /// Seed of all that is left to chance (what a power cut leaves in the flash)
+    /// Let this go wrong: a name that `bl702-emu faults` lists, or a plan in a TOML file; may be given more than once
+    #[arg(long = "fault", value_name = "NAME|FILE")]
+    pub(crate) faults: Vec<String>,
+
+    /// Seed of all that is left to chance (what a power cut leaves in the flash, when faults fire)
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
@@ -111,6 +116,9 @@ impl ModuleOptions {
             .boot_high(levels.boot_high)
             .start(self.start)
             .seed(self.seed_of(index));
+        for word in &self.faults {
+            builder = builder.faults(load(word)?);
+        }
         let mut memories = HeldMemories::default();
         if let Some(path) = &self.flash {
             let (file, contents) = open_flash(&numbered(path, index), profile.flash_part.capacity_bytes)?;

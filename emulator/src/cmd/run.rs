@@ -8,7 +8,7 @@ use bl702_emulator::profile::Profile;
 use bl702_emulator::transport::clients::ClientWatch;
 use bl702_emulator::transport::link::Link;
 use bl702_emulator::transport::serve::Port;
-use bl702_emulator::transport::status::Notice;
+use bl702_emulator::transport::status::{Notice, SharedStatus};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -66,6 +66,7 @@ struct Place {
     index: Option<usize>,
     link: Option<Link>,
     services: ServiceAddresses,
+    status: SharedStatus,
 }
 
 async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
@@ -92,7 +93,7 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
     announce(arguments, &profile, &places)
         .map_err(|error| Failure::failed(format!("cannot write to standard output: {error}"), ""))?;
 
-    tokio::select! {
+    let done = tokio::select! {
         biased;
         () = interrupts.any() => Ok(()),
         Some(ended) = ports.join_next() => match ended {
@@ -100,9 +101,48 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
             Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(Failure::failed(format!("the emulator itself failed: {error}"), "please report this")),
         },
-        () = tell(heard) => Ok(()),
+        () = tell_and_relink(heard, &mut places) => Ok(()),
         error = watch_clients(watch.as_ref()) => {
             Err(Failure::failed(format!("watching who opens the pty failed: {error}"), ""))
+        }
+    };
+    tell_of_faults(arguments, &places);
+    done
+}
+
+/// Tells people what ports report, and lets a link lead to where its module is now; never ends.
+async fn tell_and_relink(mut notices: UnboundedReceiver<Notice>, places: &mut [Place]) {
+    while let Some(notice) = notices.recv().await {
+        eprintln!("warning: {notice}");
+        let Notice::Replugged { was, pty } = notice else { continue };
+        let Some(place) = places.iter_mut().find(|place| place.pty == was) else { continue };
+        place.pty.clone_from(&pty);
+        if let Some(link) = place.link.take() {
+            let path = link.path().to_owned();
+            drop(link);
+            place.link = Link::create(&path, &pty).map_err(|error| eprintln!("warning: {error}")).ok();
+        }
+    }
+    std::future::pending().await
+}
+
+/// What became of the faults, where any were armed.
+fn tell_of_faults(arguments: &RunArgs, places: &[Place]) {
+    let reports = places.iter().map(|place| (place, place.status.get().faults));
+    let reports: Vec<_> = reports.filter(|(_, report)| !report.is_empty()).collect();
+    if reports.is_empty() {
+        return;
+    }
+    if arguments.json {
+        let modules: Vec<Value> =
+            reports.iter().map(|(place, faults)| json!({"pty": place.pty, "faults": faults})).collect();
+        // Nobody may be there to read it any more.
+        let _ = writeln!(io::stdout(), "{}", json!({"event": "finished", "modules": modules}));
+        return;
+    }
+    for (place, report) in reports {
+        for fault in &report.faults {
+            let _ = writeln!(io::stderr(), "{}: fault {fault}", place.pty.display());
         }
     }
 }
@@ -129,7 +169,7 @@ async fn set_up(
         notices,
     };
     let services = arguments.services.start(host).await?;
-    let place = Place { pty: port.path().to_owned(), index, link, services };
+    let place = Place { pty: port.path().to_owned(), index, link, services, status: port.status() };
     Ok((port, place))
 }
 

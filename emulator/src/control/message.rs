@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::FaultReport;
+
 /// Longest request, line feed included.
-pub const REQUEST_LIMIT_BYTES: usize = 4096;
+pub const REQUEST_LIMIT_BYTES: usize = 65_536;
 
 /// Longest press of the reset button.
 pub const LONGEST_PRESS_MS: u32 = 60_000;
@@ -22,7 +24,7 @@ pub enum Level {
 }
 
 /// What is asked of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// Presses the reset button: EN is low for so long, then released. Answered behind the release.
@@ -45,6 +47,11 @@ pub enum Request {
     Power {
         /// With supply.
         on: bool,
+    },
+    /// Arms faults besides those that are armed.
+    Fault {
+        /// The plan, in TOML.
+        plan: String,
     },
     /// The flash, as [`Reply::hex`].
     DumpFlash,
@@ -146,6 +153,9 @@ pub struct Status {
     pub flash_bytes: u64,
     /// SHA-256 of what the flash holds.
     pub flash_sha256: String,
+    /// What became of the faults that were armed.
+    #[serde(default)]
+    pub faults: FaultReport,
 }
 
 #[cfg(test)]
@@ -160,6 +170,7 @@ mod tests {
     #[case(r#"{"command":"boot","level":"low"}"#, Request::Boot { level: Level::Low })]
     #[case(r#"{"command":"enable","hold":true}"#, Request::Enable { hold: true })]
     #[case(r#"{"command":"power","on":false}"#, Request::Power { on: false })]
+    #[case(r#"{"command":"fault","plan":"[[fault]]"}"#, Request::Fault { plan: "[[fault]]".to_owned() })]
     #[case(r#"{"command":"dump-flash"}"#, Request::DumpFlash)]
     #[case(r#"{"command":"dump-efuse"}"#, Request::DumpEfuse)]
     #[case(r#"{"command":"status"}"#, Request::Status)]

@@ -17,6 +17,7 @@ use super::message::{LONGEST_PRESS_MS, Level, REQUEST_LIMIT_BYTES, Reply, Reques
 use super::socket::ControlSocket;
 use super::words;
 use crate::Nanos;
+use crate::fault::FaultPlan;
 use crate::transport::clock::{Alarm, WallClock};
 use crate::transport::control::{Answer, Control, PortControl, PortGone};
 use crate::transport::serve::Port;
@@ -182,6 +183,10 @@ impl Served {
             Request::Boot { level } => Control::Boot { high: level == Level::High },
             Request::Enable { hold } => Control::Enable { high: !hold },
             Request::Power { on } => Control::Power { on },
+            Request::Fault { plan } => match FaultPlan::from_toml(&plan) {
+                Ok(plan) => Control::Arm(plan),
+                Err(error) => return Ok(Reply::error(error.to_string())),
+            },
             Request::DumpFlash => Control::DumpFlash,
             Request::DumpEfuse => Control::DumpFuses,
             // Has been taken out by the caller.
@@ -252,6 +257,7 @@ impl Served {
             second_clients: port.second_clients,
             flash_bytes: flash.len() as u64,
             flash_sha256: to_hex(&Sha256::digest(&flash)),
+            faults: module.faults,
         };
         Ok(Reply { status: Some(Box::new(status)), ..Reply::done() })
     }

@@ -10,9 +10,11 @@
 //! | `plan` | the list: reading, checking, writing |
 //! | `effect` | what a fault does, seam by seam |
 //! | `when` | the conditions |
+//! | [`catalogue`] | plans that are built in |
 //! | `trigger` | counting occasions, drawing lots, telling of what fired |
 //! | `device` | what holds inside the chip and its flash |
 
+pub mod catalogue;
 pub(crate) mod device;
 mod effect;
 mod engine;
@@ -30,7 +32,7 @@ pub use effect::{
 };
 pub(crate) use engine::Engine;
 pub(crate) use frame::{FrameFaults, IdSet, Verdict};
-pub use plan::{Fault, FaultPlan, PlanError};
+pub use plan::{About, Evidence, Fault, FaultPlan, PlanError};
 pub(crate) use power::Action;
 pub(crate) use trigger::{Armed, Occasion};
 pub use trigger::{FaultReport, FaultStatus, FirstFired};

@@ -27,9 +27,68 @@ use super::when::{Moment, When};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultPlan {
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// The faults; all of them are armed at once.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
+}
+
+/// How sure it is that a mode of failure exists, and what it looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Seen in the vendor's code.
+    VendorCode,
+    /// From a data sheet.
+    DataSheet,
+    /// Somebody has met it.
+    FieldReport,
+    /// Made up: nobody is known to have met it.
+    #[default]
+    Synthetic,
+}
+
+impl Evidence {
+    /// Two words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Evidence::VendorCode => "vendor code",
+            Evidence::DataSheet => "data sheet",
+            Evidence::FieldReport => "field report",
+            Evidence::Synthetic => "synthetic",
+        }
+    }
+}
+
+/// What a plan is, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Its name; faults without one of their own are called so.
+    pub name: String,
+    /// Other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// What is wrong, in a few words.
+    #[serde(default)]
+    pub title: String,
+    /// How sure it is.
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// Where that is from.
+    #[serde(default)]
+    pub source: String,
+    /// What it models.
+    #[serde(default)]
+    pub models: String,
+    /// What a client sees on the wire.
+    #[serde(default)]
+    pub wire: String,
+    /// What the official tool prints.
+    #[serde(default)]
+    pub official: String,
 }
 
 /// One fault.
@@ -66,7 +125,7 @@ impl Fault {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The text is not TOML, or something in it is not part of a plan; the message names the line.
-    #[error("not a fault plan: {0}")]
+    #[error("no fault plan: {0}")]
     Text(#[from] toml::de::Error),
     /// The plan cannot be written.
     #[error("the plan cannot be written as TOML: {0}")]
@@ -79,7 +138,13 @@ impl FaultPlan {
     /// # Errors
     /// [`PlanError::Text`].
     pub fn from_toml(text: &str) -> Result<FaultPlan, PlanError> {
-        Ok(toml::from_str(text)?)
+        let mut plan: FaultPlan = toml::from_str(text)?;
+        if let Some(about) = &plan.about {
+            for fault in plan.faults.iter_mut().filter(|fault| fault.name.is_none()) {
+                fault.name = Some(about.name.clone());
+            }
+        }
+        Ok(plan)
     }
 
     /// Writes the plan, in a form that [`FaultPlan::from_toml`] reads.
@@ -103,7 +168,7 @@ impl FaultPlan {
 
 impl FromIterator<Fault> for FaultPlan {
     fn from_iter<I: IntoIterator<Item = Fault>>(faults: I) -> FaultPlan {
-        FaultPlan { faults: faults.into_iter().collect() }
+        FaultPlan { about: None, faults: faults.into_iter().collect() }
     }
 }
 

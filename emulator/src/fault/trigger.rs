@@ -1,11 +1,12 @@
 //! Counting occasions, drawing lots, and telling of what fired.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use bl702_protocol::time::Nanos;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::when::{Direction, ReplyKind, When};
 use crate::event::Stage;
@@ -47,7 +48,7 @@ impl When {
 }
 
 /// The first time at which a fault fired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstFired {
     /// Module time in nanoseconds.
     pub at_ns: u64,
@@ -145,19 +146,23 @@ impl<E> Armed<E> {
 
     /// Its line in the report.
     pub(crate) fn status(&self, seam: &'static str) -> (usize, FaultStatus) {
-        let status =
-            FaultStatus { name: self.name.clone(), seam, fired: self.fired, first: self.first.clone() };
+        let status = FaultStatus {
+            name: self.name.clone(),
+            seam: seam.to_owned(),
+            fired: self.fired,
+            first: self.first.clone(),
+        };
         (self.index, status)
     }
 }
 
 /// What became of one fault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultStatus {
     /// Its name.
     pub name: String,
     /// `line`, `frame`, `device` or `power`.
-    pub seam: &'static str,
+    pub seam: String,
     /// How often it fired.
     pub fired: u64,
     /// When it fired first, and on what; nothing if it never did.
@@ -165,7 +170,8 @@ pub struct FaultStatus {
 }
 
 /// What became of every fault that was armed, in the order of the plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct FaultReport {
     /// One entry a fault.
     pub faults: Vec<FaultStatus>,
@@ -177,8 +183,25 @@ impl FaultReport {
         self.faults.is_empty()
     }
 
+    /// The faults that fired.
+    pub fn fired(&self) -> impl Iterator<Item = &FaultStatus> {
+        self.faults.iter().filter(|fault| fault.fired > 0)
+    }
+
     /// The faults that never fired.
     pub fn never_fired(&self) -> impl Iterator<Item = &FaultStatus> {
         self.faults.iter().filter(|fault| fault.fired == 0)
+    }
+}
+
+impl fmt::Display for FaultStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): ", self.name, self.seam)?;
+        let Some(first) = &self.first else { return f.write_str("armed, never fired") };
+        let at = first.at_ns as f64 / 1e9;
+        match self.fired {
+            1 => write!(f, "fired at {at:.6} s on {}", first.on),
+            count => write!(f, "fired {count} times, first at {at:.6} s on {}", first.on),
+        }
     }
 }

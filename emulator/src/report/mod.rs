@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use crate::Nanos;
 use crate::event::{Event, Stage, TimedEvent};
+use crate::fault::FaultReport;
 use crate::line::Burst;
 use crate::module::Module;
 use crate::transport::control::Observation;
@@ -68,6 +69,8 @@ pub struct Report {
     pub fuses_burnt: u32,
     /// SHA-256 of the whole flash.
     pub flash: FlashDigests,
+    /// What became of the faults that were armed.
+    pub faults: FaultReport,
     /// What is probably behind a failed session, if something is.
     pub cause: Option<String>,
     /// More on that, for people.
@@ -284,6 +287,7 @@ impl ReportBuilder {
                 sha256_before: self.sha256_before.clone(),
                 sha256_after,
             },
+            faults: module.fault_report(),
             cause: finding.as_ref().map(|finding| finding.cause.clone()),
             explanation: finding.map(|finding| finding.explanation),
             warnings: self.manners.warnings(),

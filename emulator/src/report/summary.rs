@@ -36,6 +36,9 @@ impl fmt::Display for Report {
             0 => row(f, "fuses", "none burnt")?,
             count => row(f, "fuses", &format!("{count} BURNT"))?,
         }
+        for (index, fault) in self.faults.faults.iter().enumerate() {
+            row(f, if index == 0 { "faults" } else { "" }, &fault.to_string())?;
+        }
         for warning in &self.warnings {
             row(f, "warning", &format!("{} ({})", warning.text, grouped(warning.count)))?;
         }

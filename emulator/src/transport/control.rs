@@ -9,11 +9,12 @@ use super::rfc2217::framing::Framing;
 use super::wiring::{LineChange, ModemLines};
 use crate::Nanos;
 use crate::event::TimedEvent;
+use crate::fault::{FaultPlan, FaultReport};
 use crate::line::Burst;
 use crate::module::{Module, Running};
 
 /// Something to do to a served module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Control {
     /// The adapter's modem lines take these levels; the port's wiring says what that does to EN and BOOT.
     Lines(ModemLines),
@@ -57,6 +58,8 @@ pub enum Control {
         /// What a client on the network has sent, and the adapter (4096 bytes) has not taken. Of a pty nothing waits.
         unsent: bool,
     },
+    /// Faults are armed besides those that are.
+    Arm(FaultPlan),
     /// A snapshot of the module.
     Status,
     /// The contents of the flash.
@@ -99,6 +102,8 @@ pub struct ModuleStatus {
     pub resets: u64,
     /// Fuses burnt since the module was made.
     pub burns: u32,
+    /// What became of the faults that were armed.
+    pub faults: FaultReport,
 }
 
 impl ModuleStatus {
@@ -112,6 +117,7 @@ impl ModuleStatus {
             boot_high: module.boot_high(),
             resets: module.resets(),
             burns: module.otp().burn_count(),
+            faults: module.fault_report(),
         }
     }
 }

@@ -67,6 +67,18 @@ impl HostSide {
         self.pty.path()
     }
 
+    /// The cable is pulled: every client loses the port. What stands in its place is known to nobody yet.
+    ///
+    /// Nobody watches who opens it.
+    pub(super) fn hang_up(&mut self) -> Result<(), PtyError> {
+        self.pty = Pty::open()?;
+        self.clients = None;
+        self.presence = Presence::default();
+        self.search = None;
+        self.network = None;
+        Ok(())
+    }
+
     /// How many times the pty is open.
     pub(super) fn opens(&self) -> u32 {
         self.presence.opens()

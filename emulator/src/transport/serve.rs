@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
@@ -21,6 +21,7 @@ use super::record::{RecordError, Recorder};
 use super::rfc2217::framing::{EIGHT_N_ONE, Framing, reframe};
 use super::status::{Notice, SharedStatus};
 use crate::Nanos;
+use crate::event::Event;
 use crate::module::Module;
 use crate::profile::{Boot, Wiring};
 
@@ -90,6 +91,8 @@ pub struct Port {
     known_rates: Option<HostRates>,
     /// How the client of the pty frames bytes.
     framing: Framing,
+    /// The pty of a cable that was pulled out of the host.
+    unplugged: Option<PathBuf>,
 }
 
 impl Port {
@@ -108,13 +111,16 @@ impl Port {
         })?;
         let clock = WallClock::start();
         let (control, requests) = PortControl::channel();
+        let status = SharedStatus::new(host.path().to_owned(), host.rates());
+        status.change(|status| status.faults = module.fault_report());
         Ok(Port {
+            unplugged: None,
             modem: Modem::new(options.driver, options.wiring, options.boot),
             control,
             requests,
             known_rates: None,
             framing: EIGHT_N_ONE,
-            status: SharedStatus::new(host.path().to_owned(), host.rates()),
+            status,
             alarm: Alarm::new(clock)?,
             journal: Journal::new(options.recorder, options.observer, &module),
             paced: Paced::new(module, options.pace),
@@ -200,6 +206,7 @@ impl Port {
         self.memories.keep_fuses(module.otp_mut())?;
         self.collect(wall)?;
         self.deliver(wall)?;
+        self.follow_cable(wall)?;
         self.journal.flush()?;
         Ok(progress)
     }
@@ -302,8 +309,40 @@ impl Port {
                 self.status.change(|status| status.unread_bytes_lost += lost as u64);
             }
         }
+        let mut fired = false;
         while let Some(event) = self.paced.module_mut().next_event() {
+            fired |= matches!(event.event, Event::FaultFired { .. });
             self.journal.event(&event);
+        }
+        if fired {
+            self.note_faults();
+        }
+        Ok(())
+    }
+
+    /// Lets others see what became of faults.
+    fn note_faults(&self) {
+        let report = self.paced.module().fault_report();
+        self.status.change(|status| status.faults = report);
+    }
+
+    /// A fault has pulled the cable out of the host, or has put it back.
+    fn follow_cable(&mut self, wall: Nanos) -> Result<(), ServeError> {
+        let plugged = self.paced.module().is_plugged_in();
+        match (plugged, self.unplugged.take()) {
+            (false, None) => {
+                let was = self.host.path().to_owned();
+                self.host.hang_up()?;
+                self.start_empty(wall);
+                let _ = self.notices.send(Notice::Unplugged { pty: was.clone() });
+                self.unplugged = Some(was);
+            }
+            (true, Some(was)) => {
+                let pty = self.host.path().to_owned();
+                self.status.change(|status| status.pty.clone_from(&pty));
+                let _ = self.notices.send(Notice::Replugged { was, pty });
+            }
+            (_, was) => self.unplugged = was,
         }
         Ok(())
     }

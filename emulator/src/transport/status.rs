@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pty::HostRates;
+use crate::fault::FaultReport;
 
 /// A snapshot of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct PortStatus {
     pub input_flushes: u64,
     /// How often a change of modem lines was asked for.
     pub line_changes: u64,
+    /// What became of the faults that were armed.
+    pub faults: FaultReport,
 }
 
 /// A status that the serving task writes and others read.
@@ -49,6 +52,7 @@ impl SharedStatus {
             unread_bytes_lost: 0,
             input_flushes: 0,
             line_changes: 0,
+            faults: FaultReport::default(),
         })))
     }
 
@@ -104,6 +108,18 @@ pub enum Notice {
         /// What the kernel said.
         error: String,
     },
+    /// A fault has pulled the cable: whoever had the port open has lost it.
+    Unplugged {
+        /// The slave.
+        pty: PathBuf,
+    },
+    /// The cable is plugged in again. As with any adapter, the port has another name.
+    Replugged {
+        /// The slave before.
+        was: PathBuf,
+        /// The slave now.
+        pty: PathBuf,
+    },
     /// A client does not read, and bytes for it were lost for the first time.
     Unread {
         /// The slave.
@@ -135,6 +151,10 @@ impl fmt::Display for Notice {
                 "what {name} (pid {thread}) does to modem lines cannot be answered, because the kernel shows nothing of it \
                  ({error}): its program file is not readable, or a sandbox forbids it",
             ),
+            Notice::Unplugged { pty } => write!(f, "a fault has unplugged {}", pty.display()),
+            Notice::Replugged { was, pty } => {
+                write!(f, "{} is plugged in again and is now {}", was.display(), pty.display())
+            }
             Notice::Unread { pty } => write!(
                 f,
                 "a client on {} does not read what the module sends; the oldest 80 kB are kept, the rest is lost",

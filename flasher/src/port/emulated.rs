@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use bl702_emulator::fault::FaultPlan;
+use bl702_emulator::fault::catalogue::load as load_fault;
 use bl702_emulator::flash::FlashSpeed;
 use bl702_emulator::line::Burst;
 use bl702_emulator::module::{Module, Start};
@@ -21,7 +23,7 @@ use crate::reset::Lines;
 /// What can follow `emulated`.
 pub const HELP: &str = "\
 Write emulated[:PROFILE][?OPTION=VALUE&...], PROFILE being a built-in name or a TOML file. Options: flash, efuse (files), \
-boot (high, low, dtr, rts), wiring (rts-en, dtr-en, none), start (rom, loader), seed, flash-speed (typical, worst), \
+fault (a name that `bl702-emu faults` lists or a TOML file; may be given more than once), boot (high, low, dtr, rts), wiring (rts-en, dtr-en, none), start (rom, loader), seed, flash-speed (typical, worst), \
 rom-time-scale, latency-ms, pace (wire, none: both run in virtual time).";
 
 /// The image that is uploaded into an emulated module when no real one is at hand. A chip would crash on it.
@@ -44,6 +46,7 @@ pub struct EmulatedOptions {
     start: Start,
     seed: u64,
     latency: Nanos,
+    faults: FaultPlan,
 }
 
 impl EmulatedOptions {
@@ -56,8 +59,15 @@ impl EmulatedOptions {
         let profile = profile.strip_prefix(':').unwrap_or(profile);
         let profile = load_profile(if profile.is_empty() { "xt-zb2" } else { profile })?;
         let start = Start::Rom;
-        let mut options =
-            EmulatedOptions { profile, flash: None, efuse: None, start, seed: 0, latency: Nanos::ZERO };
+        let mut options = EmulatedOptions {
+            profile,
+            flash: None,
+            efuse: None,
+            start,
+            seed: 0,
+            latency: Nanos::ZERO,
+            faults: FaultPlan::default(),
+        };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not OPTION=VALUE"))?;
             options.set(key, value)?;
@@ -70,6 +80,7 @@ impl EmulatedOptions {
         match key {
             "flash" => self.flash = Some(PathBuf::from(value)),
             "efuse" => self.efuse = Some(PathBuf::from(value)),
+            "fault" => self.faults.extend(load_fault(value).map_err(|error| error.to_string())?),
             "seed" => self.seed = value.parse().map_err(|_| bad())?,
             "latency-ms" => self.latency = Nanos::from_millis(value.parse().map_err(|_| bad())?),
             // Both paces are the same in virtual time.
@@ -111,7 +122,8 @@ impl EmulatedOptions {
         let mut builder = Module::builder(self.profile.clone())
             .boot_high(levels.boot_high)
             .start(self.start)
-            .seed(self.seed);
+            .seed(self.seed)
+            .faults(self.faults);
         if let Some(path) = &self.flash {
             let capacity_bytes = self.profile.flash_part.capacity_bytes;
             let (file, contents) = open_flash(path, capacity_bytes).map_err(unusable)?;
@@ -163,6 +175,8 @@ pub struct EmulatedPort {
     receiver: HostReceiver,
     /// Bytes for the host, and when the adapter hands them over.
     received: VecDeque<(Nanos, Vec<u8>)>,
+    /// A fault has pulled the cable: the port is of no more use until it is opened again.
+    gone: bool,
 }
 
 impl EmulatedPort {
@@ -179,7 +193,25 @@ impl EmulatedPort {
             line_free: Nanos::ZERO,
             receiver: HostReceiver::default(),
             received: VecDeque::new(),
+            gone: false,
         }
+    }
+
+    /// Opens the port again after its cable was pulled.
+    ///
+    /// # Errors
+    /// [`PortError::Vanished`] while the cable is out.
+    pub fn reopen(&mut self) -> Result<(), PortError> {
+        self.gone = false;
+        self.received.clear();
+        self.receiver = HostReceiver::default();
+        self.present()
+    }
+
+    /// Whether the port is there.
+    fn present(&mut self) -> Result<(), PortError> {
+        self.gone |= !self.module.is_plugged_in();
+        if self.gone { Err(PortError::Vanished { path: PathBuf::from("emulated") }) } else { Ok(()) }
     }
 
     /// The module at the other end.
@@ -238,8 +270,12 @@ impl Port for EmulatedPort {
             self.collect()?;
             let count = self.take_due(buffer);
             let now = self.module.now();
-            if count > 0 || now >= until {
+            if count > 0 {
                 return Ok(count);
+            }
+            self.present()?;
+            if now >= until {
+                return Ok(0);
             }
             let due = self.received.front().map(|(due, _)| *due);
             let next = [self.module.next_wakeup(), due].into_iter().flatten().min().unwrap_or(until);
@@ -249,6 +285,7 @@ impl Port for EmulatedPort {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), PortError> {
+        self.present()?;
         let start = self.module.now().max(self.line_free);
         let burst = Burst { start, baud_bps: self.baud_bps, bytes: bytes.to_vec() };
         self.line_free = burst.end();
@@ -257,6 +294,7 @@ impl Port for EmulatedPort {
     }
 
     fn set_baud(&mut self, baud_bps: u32) -> Result<(), PortError> {
+        self.present()?;
         self.baud_bps = baud_bps;
         Ok(())
     }
@@ -266,6 +304,7 @@ impl Port for EmulatedPort {
     }
 
     fn set_lines(&mut self, lines: Lines) -> Result<(), PortError> {
+        self.present()?;
         let levels = pins(self.wiring, self.boot, ModemLines { dtr: lines.dtr, rts: lines.rts });
         let now = self.module.now();
         self.module.set_boot(now, levels.boot_high);

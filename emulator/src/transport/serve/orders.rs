@@ -85,6 +85,11 @@ impl Port {
                 self.sample()?;
                 Answer::Done
             }
+            Control::Arm(plan) => {
+                self.paced.module_mut().arm(&plan);
+                self.note_faults();
+                Answer::Done
+            }
             Control::Status => Answer::Status(Box::new(ModuleStatus::of(self.paced.module()))),
             Control::DumpFlash => Answer::Bytes(self.paced.module().flash().dump()),
             Control::DumpFuses => Answer::Bytes(self.paced.module().otp().fuses().to_vec()),
