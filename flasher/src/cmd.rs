@@ -3,6 +3,7 @@
 mod backup;
 mod context;
 mod erase;
+mod explain;
 mod files;
 mod info;
 mod options;
@@ -49,6 +50,8 @@ enum Command {
     Erase(erase::Args),
     /// Restart the module
     Reset,
+    /// Say what an error code means, or what really happened in the log of any flasher
+    Explain(explain::Args),
 }
 
 /// What a command has to say when it went well.
@@ -81,6 +84,7 @@ impl Command {
             Command::Verify(_) => "verify",
             Command::Erase(_) => "erase",
             Command::Reset => "reset",
+            Command::Explain(_) => "explain",
         }
     }
 
@@ -92,6 +96,7 @@ impl Command {
             Command::Verify(args) => verify::run(args, options, reporter),
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Reset => reset::run(options, reporter),
+            Command::Explain(args) => explain::run(args),
         }
     }
 }

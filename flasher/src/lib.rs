@@ -20,6 +20,7 @@ pub mod connect;
 pub mod driver;
 pub mod error;
 pub mod event;
+pub mod explain;
 pub mod flow;
 pub mod loader;
 pub mod plan;
