@@ -22,6 +22,7 @@ pub mod error;
 pub mod event;
 pub mod explain;
 pub mod flow;
+pub mod image;
 pub mod loader;
 pub mod plan;
 pub mod port;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use bl702_protocol::image::ram_image::RamImageError;
 
 pub use image::{LoaderImage, MAX_FILE_BYTES};
+pub(crate) use known::known_build as known;
 pub use known::{KnownBuild, PUBLISHED};
 pub use search::{Environment, HOW_TO_OBTAIN, candidates, find};
 

@@ -33,7 +33,7 @@ pub static PUBLISHED: &[KnownBuild] = &[
 const RC32M: &str = "08cd08d3b1b3dc9b";
 
 /// Which published build an image is.
-pub(super) fn known_build(image: &RamImage) -> Option<&'static KnownBuild> {
+pub(crate) fn known_build(image: &RamImage) -> Option<&'static KnownBuild> {
     let [segment] = image.segments.as_slice() else { return None };
     let digest = hex(&Sha256::digest(&segment.data));
     PUBLISHED.iter().find(|build| digest.starts_with(build.body_sha256_prefix))
