@@ -5,6 +5,7 @@ mod context;
 mod erase;
 mod explain;
 mod files;
+mod image;
 mod info;
 mod options;
 mod part_file;
@@ -52,6 +53,9 @@ enum Command {
     Reset,
     /// Say what an error code means, or what really happened in the log of any flasher
     Explain(explain::Args),
+    /// Look into images, build, join and change them; needs no module
+    #[command(subcommand)]
+    Image(image::Command),
 }
 
 /// What a command has to say when it went well.
@@ -61,6 +65,8 @@ pub(crate) struct Outcome {
     pub(crate) text: Vec<String>,
     /// Fields of the last JSON line.
     pub(crate) json: Map<String, Value>,
+    /// Exit status: 0, or 4 if something was found to differ or to be wrong, which is what was asked.
+    pub(crate) exit_code: u8,
     /// Data for standard output, after which the text goes to standard error.
     pub(crate) data: Option<Vec<u8>>,
 }
@@ -71,7 +77,7 @@ impl Outcome {
             Value::Object(json) => json,
             _ => Map::new(),
         };
-        Outcome { text, json, data: None }
+        Outcome { text, json, exit_code: 0, data: None }
     }
 }
 
@@ -85,6 +91,7 @@ impl Command {
             Command::Erase(_) => "erase",
             Command::Reset => "reset",
             Command::Explain(_) => "explain",
+            Command::Image(_) => "image",
         }
     }
 
@@ -97,6 +104,7 @@ impl Command {
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Reset => reset::run(options, reporter),
             Command::Explain(args) => explain::run(args),
+            Command::Image(command) => image::run(command),
         }
     }
 }
@@ -119,7 +127,7 @@ pub(crate) fn main(args: Vec<OsString>) -> u8 {
     });
     reporter.finished(name, &result);
     match result {
-        Ok(_) => 0,
+        Ok(outcome) => outcome.exit_code,
         Err(failure) => failure.exit_code(),
     }
 }

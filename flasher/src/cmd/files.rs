@@ -5,9 +5,11 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bl702_flasher::error::Rescue;
+use bl702_flasher::image::Part;
 use bl702_flasher::plan::{MAX_FLASH_BYTES, Piece, Pieces, parse_number};
 use tempfile::NamedTempFile;
 
+use super::Outcome;
 use crate::failure::Failure;
 
 /// A piece as named on the command line: where it goes and which file it is.
@@ -25,6 +27,32 @@ fn name(text: &str) -> Named {
         return Named { address: Some(address), path: PathBuf::from(path) };
     }
     Named { address: None, path: PathBuf::from(text) }
+}
+
+/// Pieces with their addresses, which may overlap and lie anywhere: any number of `ADDRESS=FILE`.
+pub(crate) fn read_parts(texts: &[String]) -> Result<Vec<Part>, Failure> {
+    let hint = "Each file needs an address below 4 GiB, as 0x2000=firmware.bin.";
+    let parts = texts.iter().map(|text| {
+        let named = name(text);
+        let address = named.address.and_then(|address| u32::try_from(address).ok());
+        let address = address.ok_or_else(|| Failure::usage(format!("{text} has no usable address"), hint))?;
+        Ok(Part { address, data: read_file(&named.path)? })
+    });
+    parts.collect()
+}
+
+/// Writes a file that is made here: beside its place first, synced, renamed; `-` is standard output.
+pub(crate) fn write_output(
+    path: &Path,
+    force: bool,
+    bytes: &[u8],
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        outcome.data = Some(bytes.to_vec());
+        return Ok(());
+    }
+    NewFile::begin(path, force)?.finish(bytes).map(|_| ())
 }
 
 /// Reads the pieces: any number of `ADDRESS=FILE`, or one `FILE` for address 0.
@@ -46,7 +74,8 @@ pub(crate) fn read_pieces(texts: &[String]) -> Result<Pieces, Failure> {
     Ok(Pieces::new(pieces.collect::<Result<Vec<_>, Failure>>()?)?)
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+/// A whole file of at most 16 MiB, not empty.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let refused = |error: io::Error| Failure::io(path, "read", &error);
     let file = File::open(path).map_err(refused)?;
     if file.metadata().map_err(refused)?.is_dir() {

@@ -31,8 +31,8 @@ impl Reporter for Json {
         let mut value = match result {
             Ok(outcome) => {
                 let mut value = Value::Object(outcome.json.clone());
-                value["ok"] = json!(true);
-                value["exit_code"] = json!(0);
+                value["ok"] = json!(outcome.exit_code == 0);
+                value["exit_code"] = json!(outcome.exit_code);
                 value
             }
             Err(failure) => {

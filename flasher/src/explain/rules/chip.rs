@@ -27,16 +27,16 @@ pub(super) fn wrong_chip_selected(seen: &Seen) -> Option<Finding> {
     let pair = seen.has(&SEQ) && seen.has(&EFUSE_ADDRESS);
     let stray = seen.has(&EFUSE_ADDRESS) && !burns && !loader_ran(seen);
     let trouble = seen.has(&SEQ) || seen.has(&EFUSE_ADDRESS) || seen.has_any(&para) || seen.has_any(&jedec);
-    let certainty =
-        if seen.has_any(&clock) && (trouble || selected.is_some() || seen.has(&Signal::Rom(Rom::Bl702))) {
-            Certainty::Certain
-        } else if (pair && !burns) || (selected.is_some() && trouble && !loader_ran(seen)) {
-            Certainty::Certain
-        } else if seen.has_any(&clock) || stray {
-            Certainty::Likely
-        } else {
-            return None;
-        };
+    let set_up_failed =
+        seen.has_any(&clock) && (trouble || selected.is_some() || seen.has(&Signal::Rom(Rom::Bl702)));
+    let wrongly_selected = selected.is_some() && trouble && !loader_ran(seen);
+    let certainty = if set_up_failed || (pair && !burns) || wrongly_selected {
+        Certainty::Certain
+    } else if seen.has_any(&clock) || stray {
+        Certainty::Likely
+    } else {
+        return None;
+    };
     let mut lines = seen.lines_of(&[SEQ, EFUSE_ADDRESS]);
     for signals in [&clock[..], &para, &jedec] {
         lines.extend(seen.lines_of(signals).first());
