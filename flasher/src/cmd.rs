@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand, what they share, and how they end.
 
 mod backup;
+mod compare;
 mod context;
+mod efuse;
 mod erase;
 mod explain;
 mod files;
@@ -9,7 +11,9 @@ mod image;
 mod info;
 mod options;
 mod part_file;
+mod partition;
 mod reset;
+mod shell;
 mod verify;
 mod write;
 
@@ -56,6 +60,18 @@ enum Command {
     /// Look into images, build, join and change them; needs no module
     #[command(subcommand)]
     Image(image::Command),
+    /// Compare two images of a flash sector by sector; needs no module
+    Compare(compare::Args),
+    /// Say what eFuses mean and how they differ; works on files, needs no module
+    #[command(subcommand)]
+    Efuse(efuse::Command),
+    /// Show, build and convert partition tables; needs no module
+    #[command(subcommand)]
+    Partition(partition::Command),
+    /// Write the script with which a shell completes commands and options
+    Completions(shell::CompletionsArgs),
+    /// Write the manual page
+    Man(shell::ManArgs),
 }
 
 /// What a command has to say when it went well.
@@ -92,6 +108,11 @@ impl Command {
             Command::Reset => "reset",
             Command::Explain(_) => "explain",
             Command::Image(_) => "image",
+            Command::Compare(_) => "compare",
+            Command::Efuse(_) => "efuse",
+            Command::Partition(_) => "partition",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
         }
     }
 
@@ -105,6 +126,11 @@ impl Command {
             Command::Reset => reset::run(options, reporter),
             Command::Explain(args) => explain::run(args),
             Command::Image(command) => image::run(command),
+            Command::Compare(args) => compare::run(args),
+            Command::Efuse(command) => efuse::run(command),
+            Command::Partition(command) => partition::run(command),
+            Command::Completions(args) => Ok(shell::completions(args)),
+            Command::Man(args) => shell::man(args),
         }
     }
 }

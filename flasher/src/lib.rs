@@ -16,14 +16,17 @@
 //! `reference/rom-and-module.md` ("ROM reference").
 
 pub mod baud;
+pub mod compare;
 pub mod connect;
 pub mod driver;
+pub mod efuse;
 pub mod error;
 pub mod event;
 pub mod explain;
 pub mod flow;
 pub mod image;
 pub mod loader;
+pub mod partition;
 pub mod plan;
 pub mod port;
 pub mod request;

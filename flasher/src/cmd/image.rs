@@ -233,13 +233,15 @@ fn run_build(args: &BuildArgs) -> Result<Outcome, Failure> {
         (None, target) => target.unwrap_or(Target::Flash),
     };
     if let Target::Ram { address } = target {
-        // The vendor's tool clears the magics of images for RAM, so that the ROM leaves flash and clock alone.
-        (header.flash_config_magic, header.clock_config_magic) = (0, 0);
         header.ram_address = address;
         header.entry = payload.entry.unwrap_or_default();
         header.partition_addresses = [0; 2];
     }
     change(&args.header, &mut header).map_err(|error| wrong(&error))?;
+    if target != Target::Flash {
+        // As the vendor's tool does for images for RAM, so that the ROM leaves flash and clock alone.
+        (header.flash_config_magic, header.clock_config_magic) = (0, 0);
+    }
     let built = build(&header, &payload.data, target, &locks(args)?).map_err(|error| wrong(&error))?;
     if let Some(front) = &args.front {
         let mut outcome = written(&args.output, &built.body)?;

@@ -79,7 +79,7 @@ mod tests {
     #[case::title(b"\x1b]0;window\x07text", &["text"])]
     #[case::brackets_stay(b"[12:00:01.123] - [All Success]", &["[12:00:01.123] - [All Success]"])]
     #[case::not_utf8(b"FL0104 \xff\xfe", &["FL0104 \u{fffd}\u{fffd}"])]
-    #[case::utf16(b"\xff\xfeF\0L\00\0", &["FL0"])]
+    #[case::utf16(b"\xff\xfeF\0L\x000\0", &["FL0"])]
     #[case::mark(b"\xef\xbb\xbftext", &["text"])]
     #[case::cut_escape(b"text\x1b[", &["text"])]
     #[case::lone_escape(b"text\x1b", &["text"])]
