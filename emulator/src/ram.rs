@@ -36,6 +36,11 @@ impl Ram {
         offset(address).is_some_and(|start| len <= SIZE - start)
     }
 
+    /// How many bytes of RAM there are from `address` on.
+    pub fn bytes_from(&self, address: u32) -> usize {
+        offset(address).map_or(0, |start| SIZE - start)
+    }
+
     /// `len` bytes from `address`, or `None` when one of them is not RAM.
     pub fn slice(&self, address: u32, len: usize) -> Option<&[u8]> {
         let start = offset(address)?;
@@ -108,6 +113,7 @@ mod tests {
     fn addresses(#[case] address: u32, #[case] len: usize, #[case] inside: bool) {
         let mut ram = Ram::new();
         assert_eq!(ram.contains(address, len), inside);
+        assert!(!inside || ram.bytes_from(address) >= len);
         assert_eq!(ram.slice(address, len).is_some(), inside);
         assert_eq!(ram.slice_mut(address, len).is_some(), inside);
     }

@@ -1,6 +1,8 @@
 //! The cells of a NOR flash: 4 KiB sectors that take no memory while erased.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -9,17 +11,26 @@ pub(super) const SECTOR_BYTES: usize = 4096;
 
 static ERASED_SECTOR: [u8; SECTOR_BYTES] = [0xff; SECTOR_BYTES];
 
+/// Digests of so many erased bytes, whoever asked for them first: sessions by the thousand begin with erased parts.
+static ERASED_DIGESTS: Mutex<BTreeMap<u64, [u8; 32]>> = Mutex::new(BTreeMap::new());
+/// No more lengths than these are remembered.
+const ERASED_DIGESTS_KEPT: usize = 256;
+/// So many digests of one part are remembered.
+const DIGESTS_KEPT: usize = 8;
+
 /// Sparse NOR contents. Addresses are taken modulo the capacity, as a part does that ignores the upper address bits.
 #[derive(Clone, Debug)]
 pub(super) struct Array {
     sectors: Vec<Option<Box<[u8; SECTOR_BYTES]>>>,
     changes: Vec<Range<u32>>,
+    /// Digests of cells that have not changed since: first address, length, SHA-256.
+    digests: Vec<(u32, u32, [u8; 32])>,
 }
 
 impl Array {
     pub(super) fn erased(capacity_bytes: u32) -> Array {
         let count = (capacity_bytes as usize).div_ceil(SECTOR_BYTES).max(1);
-        Array { sectors: vec![None; count], changes: Vec::new() }
+        Array { sectors: vec![None; count], changes: Vec::new(), digests: Vec::new() }
     }
 
     pub(super) fn capacity_bytes(&self) -> u32 {
@@ -56,6 +67,36 @@ impl Array {
         let mut hash = Sha256::new();
         self.for_each_piece(address, len, |piece| hash.update(piece));
         hash.finalize().into()
+    }
+
+    /// The same for cells inside the part, remembered until one of them changes. Most of a session's time would go by
+    /// with hashing the same cells before and after something else was written.
+    pub(super) fn remembered_sha256(&mut self, address: u32, len: u32) -> [u8; 32] {
+        let known = self.digests.iter().find(|(from, bytes, _)| (*from, *bytes) == (address, len));
+        if let Some((_, _, digest)) = known {
+            return *digest;
+        }
+        let digest = if self.is_erased(address, len) {
+            let mut known = ERASED_DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= ERASED_DIGESTS_KEPT {
+                known.clear();
+            }
+            *known.entry(u64::from(len)).or_insert_with(|| self.sha256(address, u64::from(len)))
+        } else {
+            self.sha256(address, u64::from(len))
+        };
+        if self.digests.len() == DIGESTS_KEPT {
+            self.digests.remove(0);
+        }
+        self.digests.push((address, len, digest));
+        digest
+    }
+
+    /// Whether no sector that these cells touch takes memory. Those that do may be erased all the same.
+    fn is_erased(&self, address: u32, len: u32) -> bool {
+        let first = address as usize / SECTOR_BYTES;
+        let end = (address as usize + len as usize).div_ceil(SECTOR_BYTES);
+        self.sectors.get(first..end).is_some_and(|sectors| sectors.iter().all(Option::is_none))
     }
 
     /// Replaces bytes, whatever they were; for loading and for torn operations. Wraps at the end.
@@ -117,6 +158,7 @@ impl Array {
 
     fn note_change(&mut self, start: u32, len: u32) {
         let end = start + len;
+        self.digests.retain(|(from, bytes, _)| *from >= end || from + bytes <= start);
         match self.changes.last_mut() {
             Some(last) if start <= last.end && last.start <= end => {
                 last.start = last.start.min(start);
@@ -163,6 +205,27 @@ mod tests {
         array.read(0, &mut out);
         assert_eq!(out, [2, 0xff]);
         assert_eq!(array.take_changes(), [0x7_ffff..0x8_0000, 0..1]);
+    }
+
+    #[test]
+    fn a_remembered_hash_is_that_of_the_bytes_as_they_are_now() {
+        let mut array = Array::erased(0x8_0000);
+        let places =
+            [(0, 0x8_0000), (0x1000, 0x1000), (0x0fff, 2), (0x2000, 0x1000), (0x10, 0), (0x7_f000, 0x1000)];
+        let check = |array: &mut Array| {
+            for (address, len) in places.into_iter().chain(places) {
+                assert_eq!(array.remembered_sha256(address, len), array.sha256(address, u64::from(len)));
+            }
+        };
+        check(&mut array);
+        array.program(0x1fff, &[0x12, 0x34]);
+        check(&mut array);
+        array.force(0x1000..0x1001, 0x80, false);
+        check(&mut array);
+        array.erase(0x1000, 0x1000);
+        check(&mut array);
+        array.set(0x7_ffff, &[0, 1]);
+        check(&mut array);
     }
 
     #[test]

@@ -140,6 +140,15 @@ impl Flash {
         self.array.sha256(address, len)
     }
 
+    /// The SHA-256 that a program gets which begins at `now` to read `len` bytes and leaves the part alone meanwhile; nothing
+    /// if what it reads could depend on when it reads: the part is busy or has defects. Nor for bytes past the end.
+    pub(crate) fn settled_sha256(&mut self, now: Nanos, address: u32, len: u32) -> Option<[u8; 32]> {
+        self.settle(now);
+        let inside = u64::from(address) + u64::from(len) <= u64::from(self.capacity_bytes());
+        (inside && self.operation.is_none() && self.defects.is_none())
+            .then(|| self.array.remembered_sha256(address, len))
+    }
+
     /// Replaces the cells from address 0 on by `bytes` and erases the rest; more than the part holds is left out.
     ///
     /// Not an operation of the part: no time, no count, and [`Flash::take_changes`] does not tell of it.

@@ -145,6 +145,8 @@ pub(super) enum Job {
     Read(Read),
     /// Flash is read and hashed, a chunk at a time.
     Hash(Hash),
+    /// Flash was read and hashed; what came of it was known from the beginning.
+    Digest([u8; 32]),
     /// The words for the ROM are stored before a reset.
     PrepareReset,
     /// The program ends.
@@ -165,6 +167,7 @@ impl Job {
             Job::Programmed(programmed) => programmed.run(cpu),
             Job::Read(read) => read.run(cpu),
             Job::Hash(hash) => hash.run(cpu),
+            Job::Digest(digest) => flash_read::answer_digest(cpu, &digest),
             Job::PrepareReset => system::prepare_reset(cpu),
             Job::Leave(exit) => {
                 match exit {
@@ -226,16 +229,11 @@ impl Reply {
 
 /// An answer can be longer than the RAM behind its first byte (37h and 38h send as many bytes as the host names).
 fn send_answer(cpu: &mut Cpu<'_>, bytes: usize) -> Next {
-    let ram_left =
-        (ANSWER..).step_by(BEHIND_STEP).take_while(|end| cpu.chip.ram.contains(*end, BEHIND_STEP)).count();
-    let sent = bytes.min(ram_left * BEHIND_STEP);
+    let sent = bytes.min(cpu.chip.ram.bytes_from(ANSWER));
     let answer = cpu.chip.ram.slice(ANSWER, sent).unwrap_or_default().to_vec();
     let entered_at = cpu.send(&answer);
     Next::At(entered_at, Job::Sending { bytes: sent, faults: sent < bytes })
 }
-
-/// A divisor of the RAM behind the answer.
-const BEHIND_STEP: usize = 8;
 
 type Handler = fn(&Request, &mut Cpu<'_>) -> Next;
 

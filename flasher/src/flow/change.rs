@@ -1,7 +1,7 @@
 //! Bringing flash to hold given bytes: compare, erase, program, verify, repair.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -132,6 +132,13 @@ pub(super) fn add_work(budget: &mut Budget, targets: &Targets, flash_bytes: u32)
     }
 }
 
+/// SHA-256 of a range of erased bytes. Those of a whole block, which is asked for again and again, are hashed once.
+fn erased_digest(range: FlashRange) -> [u8; 32] {
+    static BLOCK: OnceLock<[u8; 32]> = OnceLock::new();
+    let hash = || Sha256::digest(vec![0xFF; range.len() as usize]).into();
+    if range.len() == BLOCK_64K { *BLOCK.get_or_init(hash) } else { hash() }
+}
+
 struct Work<'l> {
     loader: &'l mut RamLoader,
     targets: Targets,
@@ -184,8 +191,7 @@ impl Work<'_> {
         if digest[..] == Sha256::digest(&target)[..] {
             return Some(None);
         }
-        let erased = vec![0xFF; range.len() as usize];
-        (digest[..] == Sha256::digest(&erased)[..]).then_some(Some(Change::Program))
+        (*digest == erased_digest(range)).then_some(Some(Change::Program))
     }
 
     fn report_plan(&self, steps: &[Step], unchanged_bytes: u64) {

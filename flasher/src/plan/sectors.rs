@@ -99,10 +99,11 @@ impl Targets {
 
     /// The bytes a range of whole touched sectors is to hold.
     pub fn bytes(&self, range: FlashRange) -> Vec<u8> {
-        self.0
-            .range(range.start()..range.end())
-            .flat_map(|(_, target)| target.bytes.iter().copied())
-            .collect()
+        let mut bytes = Vec::with_capacity(range.len() as usize);
+        for target in self.0.range(range.start()..range.end()).map(|(_, target)| target) {
+            bytes.extend_from_slice(&target.bytes);
+        }
+        bytes
     }
 
     fn keeps(&self, address: u32) -> bool {

@@ -120,7 +120,7 @@ impl Link {
 
     /// Takes what has been received, without waiting.
     pub fn take_input(&self) -> Vec<u8> {
-        self.with(|shared| shared.input.drain(..).collect())
+        self.with(|shared| take(shared, shared.input.len()))
     }
 
     /// Number of received bytes that nobody took yet.
@@ -268,5 +268,15 @@ impl Link {
 
 fn take_some(shared: &mut Shared, limit: usize) -> Option<Vec<u8>> {
     let count = shared.input.len().min(limit);
-    (count > 0).then(|| shared.input.drain(..count).collect())
+    (count > 0).then(|| take(shared, count))
+}
+
+/// Takes the first `count` bytes, as many as there are at most.
+fn take(shared: &mut Shared, count: usize) -> Vec<u8> {
+    let (head, tail) = shared.input.as_slices();
+    let from_head = count.min(head.len());
+    // In two pieces, not byte by byte.
+    let taken = [&head[..from_head], &tail[..count.min(head.len() + tail.len()) - from_head]].concat();
+    shared.input.drain(..taken.len());
+    taken
 }

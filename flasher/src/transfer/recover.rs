@@ -227,8 +227,7 @@ impl RamLoader {
         let heard = std::mem::take(&mut self.state.heard);
         let options = Arc::clone(&self.options);
         let during = self.during(after, 1);
-        let reached =
-            options.reach(&link).await.map_err(|error| error.or_during(during).or_heard(&heard))?;
+        let reached = options.reach(&link).await.map_err(|error| error.or_during(during).or_heard(&heard))?;
         self.wire = options.bring_up(reached).await?;
         self.options = self.options.at_rate(link.baud_bps());
         self.check_same_flash().await
