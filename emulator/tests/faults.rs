@@ -195,6 +195,14 @@ fn modes_are_documented_and_their_names_are_those_that_were_promised() {
 }
 
 #[test]
+fn the_readme_names_every_mode() {
+    let readme = include_str!("../../README.md");
+    let missing: Vec<String> =
+        catalogue::names().into_iter().filter(|name| !readme.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
 fn the_catalogue_is_what_lies_in_the_fixtures() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/faults");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

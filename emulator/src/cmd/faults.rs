@@ -73,5 +73,13 @@ mod tests {
         let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(names, catalogue::names());
         assert!(names.len() >= 40);
+        insta::assert_snapshot!("list", text);
+    }
+
+    #[test]
+    fn explanations() {
+        for name in ["efuse-locked", "wrong-profile", "ftdi-16ms", "brown-out"] {
+            insta::assert_snapshot!(name, catalogue::mode(name).unwrap().to_string());
+        }
     }
 }

@@ -34,6 +34,7 @@ const TEXTS: &[&str] = &[
     include_str!("../../../fixtures/faults/erase-fail.toml"),
     include_str!("../../../fixtures/faults/write-enable-fail.toml"),
     include_str!("../../../fixtures/faults/status-read-fail.toml"),
+    include_str!("../../../fixtures/faults/flash-never-ready.toml"),
     include_str!("../../../fixtures/faults/write-lie.toml"),
     include_str!("../../../fixtures/faults/erase-lie.toml"),
     include_str!("../../../fixtures/faults/slow-erase.toml"),

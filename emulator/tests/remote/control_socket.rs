@@ -66,7 +66,7 @@ fn a_request_without_end_is_cut_off() {
     let mut raw = Raw::open(served.at("control"));
     // The emulator may close before all of it was written.
     let _ = raw.0.get_mut().write_all(&vec![b' '; 200_000]);
-    assert!(raw.error().contains("4096 bytes at most"));
+    assert!(raw.error().contains("65536 bytes at most"));
     assert_eq!(raw.0.read(&mut [0]).unwrap_or(0), 0);
     assert_eq!(status(served.at("control")).pid, served.emulator.pid());
 }

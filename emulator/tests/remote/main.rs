@@ -11,6 +11,7 @@
 mod bench;
 mod control_socket;
 mod ctl;
+mod faults;
 mod network;
 mod pyserial;
 mod rfc2217;

@@ -201,6 +201,18 @@ impl Client {
         received
     }
 
+    /// Whether the port goes within the bound: what was sent before may still be read.
+    #[allow(dead_code, reason = "one of the test programs pulls cables")]
+    pub(crate) fn hangs_up(&self) -> bool {
+        while readable(&self.port, PATIENCE_MS) {
+            match rustix::io::read(&self.port, &mut [0; 64]) {
+                Ok(0) | Err(rustix::io::Errno::IO) => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+
     pub(crate) fn is_quiet(&self, ms: u64) -> bool {
         !readable(&self.port, ms)
     }

@@ -319,3 +319,52 @@ impl Port for EmulatedPort {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(query: &str) -> EmulatedPort {
+        EmulatedOptions::parse(&format!("?start=loader&{query}")).unwrap().open(2_000_000).unwrap()
+    }
+
+    #[test]
+    fn faults_are_named_and_may_be_many() {
+        let port = port("fault=stall&fault=brown-out&seed=3");
+        let names = port.module().fault_report().faults.into_iter().map(|fault| fault.name);
+        assert_eq!(names.collect::<Vec<_>>(), ["stall", "brown-out"]);
+        let error = EmulatedOptions::parse("?fault=stal").unwrap_err();
+        assert_eq!(error, "no fault is called \"stal\"; there are stall");
+    }
+
+    #[test]
+    fn a_pulled_cable_is_a_port_that_vanished_until_it_is_opened_again() {
+        let mut port = port("fault=unplug-replug");
+        port.write(&[0x55; 600]).unwrap();
+        let mut heard = Vec::new();
+        let mut buffer = [0; 64];
+        let mut until = Nanos::from_millis(100);
+        // The fifth answer is the one that is never heard.
+        let error = loop {
+            match port.read(&mut buffer, until) {
+                Ok(0) => {
+                    if let Err(error) = port.write(&[0x36, 0, 0, 0]) {
+                        break error;
+                    }
+                    until = port.now() + Nanos::from_millis(10);
+                }
+                Ok(count) => heard.extend_from_slice(&buffer[..count]),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.to_string(), "port emulated has vanished while it was in use");
+        assert_eq!(heard.len(), 2 + 3 * 8);
+        assert!(matches!(port.reopen(), Err(PortError::Vanished { .. })));
+        let now = port.module().now();
+        port.module_mut().advance(now + Nanos::from_secs(3));
+        assert!(matches!(port.write(&[0]), Err(PortError::Vanished { .. })));
+        port.reopen().unwrap();
+        port.write(&[0x36, 0, 0, 0]).unwrap();
+        assert_eq!(port.read(&mut buffer, port.now() + Nanos::from_millis(10)).unwrap(), 8);
+    }
+}
