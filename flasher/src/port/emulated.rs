@@ -340,12 +340,15 @@ mod tests {
     #[test]
     fn a_pulled_cable_is_a_port_that_vanished_until_it_is_opened_again() {
         let mut port = port("fault=unplug-replug");
+        // The RAM loader listens from 5 ms on.
+        port.module_mut().advance(Nanos::from_millis(10));
         port.write(&[0x55; 600]).unwrap();
         let mut heard = Vec::new();
         let mut buffer = [0; 64];
         let mut until = Nanos::from_millis(100);
         // The fifth answer is the one that is never heard.
         let error = loop {
+            assert!(port.now() < Nanos::from_secs(1), "heard {heard:02x?}");
             match port.read(&mut buffer, until) {
                 Ok(0) => {
                     if let Err(error) = port.write(&[0x36, 0, 0, 0]) {
