@@ -281,6 +281,14 @@ impl Defects {
         fails
     }
 
+    /// Whether reading cells is not as simple as with a healthy part.
+    pub(super) fn concern_reads(&self) -> bool {
+        use DeviceEffect as E;
+        let concerns =
+            |effect: &E| matches!(effect, E::FlashDead { .. } | E::WeakBits { .. } | E::StuckBits { .. });
+        self.armed.iter().any(|fault| concerns(&fault.effect))
+    }
+
     /// Changes what was read from the cells from `address` on, which do not wrap.
     pub(super) fn spoil_read(&mut self, at: Nanos, address: u32, out: &mut [u8]) {
         if let Some(level) = self.dead_level(at, "reading cells") {

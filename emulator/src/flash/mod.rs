@@ -141,12 +141,12 @@ impl Flash {
     }
 
     /// The SHA-256 that a program gets which begins at `now` to read `len` bytes and leaves the part alone meanwhile; nothing
-    /// if what it reads could depend on when it reads: the part is busy or has defects. Nor for bytes past the end.
+    /// if what it reads could depend on when it reads: the part is busy or reads wrong. Nor for bytes past the end.
     pub(crate) fn settled_sha256(&mut self, now: Nanos, address: u32, len: u32) -> Option<[u8; 32]> {
         self.settle(now);
         let inside = u64::from(address) + u64::from(len) <= u64::from(self.capacity_bytes());
-        (inside && self.operation.is_none() && self.defects.is_none())
-            .then(|| self.array.remembered_sha256(address, len))
+        let honest = self.defects.as_ref().is_none_or(|defects| !defects.concern_reads());
+        (inside && self.operation.is_none() && honest).then(|| self.array.remembered_sha256(address, len))
     }
 
     /// Replaces the cells from address 0 on by `bytes` and erases the rest; more than the part holds is left out.

@@ -7,6 +7,7 @@ use rstest::rstest;
 use super::{CRYSTAL, HANG, PLL};
 
 use crate::fault::{DeviceEffect, Effect, Fault, FaultPlan, FaultReport, FloatOr, LineLevel, Span, When};
+use crate::flash::{Flash, FlashPart};
 use crate::module::{Module, Running, Start};
 use crate::profile::Profile;
 use crate::rom::RomState;
@@ -221,6 +222,22 @@ fn what_the_loader_answers_over_a_sick_flash(
     assert_eq!(link.exchange(&WRITE), write);
     assert_eq!(link.exchange(&READ), [b"OK\x02\0", cells].concat());
     assert!(fired(&link.module().fault_report()).0 > 0);
+}
+
+/// 3Dh of the first sector.
+const HASH: [u8; 12] = [0x3d, 0, 8, 0, 0, 0, 0, 0, 0, 0x10, 0, 0];
+
+#[rstest]
+#[case::weak(DeviceEffect::WeakBits { mask: 0x01 }, false)]
+#[case::stuck(DeviceEffect::StuckBits { mask: 0x01, ones: false }, false)]
+#[case::dead(DeviceEffect::FlashDead { level: LineLevel::Low }, false)]
+#[case::slow(DeviceEffect::SlowErase { factor: 2 }, true)]
+fn the_loader_hashes_what_it_reads(#[case] effect: DeviceEffect, #[case] as_it_should_be: bool) {
+    let mut link = loader(effect, When::always());
+    let answer = link.exchange(&HASH);
+    assert_eq!(answer[..4], *b"OK\x20\0");
+    let erased = Flash::new(FlashPart::by_name("KH25V80").unwrap()).sha256(0, 0x1000);
+    assert_eq!(answer[4..] == erased, as_it_should_be);
 }
 
 #[test]
