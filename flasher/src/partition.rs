@@ -41,8 +41,8 @@ pub enum LayoutError {
         /// What is wrong.
         what: String,
     },
-    /// The partitions cannot all be there.
-    #[error("partitions {first} and {second} overlap at {address:#x}")]
+    /// Two of them cannot both be there.
+    #[error("{first} and {second} overlap at {address:#x}")]
     Overlap {
         /// One.
         first: String,
@@ -143,31 +143,28 @@ fn number(table: &Table, place: &str, key: &str, default: Option<u32>) -> Result
 impl Layout {
     /// Looks for partitions that overlap each other or a copy of the table.
     ///
+    /// Second places may overlap other partitions, as they do in the vendor's layouts, where an update of the firmware
+    /// takes the room of the manufacturing test; they may not touch the table or their own first place.
+    ///
     /// # Errors
     /// [`LayoutError::Overlap`], [`LayoutError::Content`] for a partition past 4 GiB.
     pub fn check(&self) -> Result<(), LayoutError> {
-        let tables = self.addresses.map(|address| ("the table".to_owned(), address, TABLE_SECTOR));
-        let mut ranges: Vec<(String, u32, u32)> = tables.into();
+        let tables =
+            self.addresses.map(|address| Place { name: "the table".to_owned(), address, size: TABLE_SECTOR });
+        let place = |entry: &PartitionEntry, at: usize| Place {
+            name: entry.name.text(),
+            address: entry.addresses[at],
+            size: entry.sizes[at],
+        };
+        let mut first: Vec<Place> = self.table.entries.iter().map(|entry| place(entry, 0)).collect();
+        first.extend(tables.iter().cloned());
+        apart(first)?;
         for entry in &self.table.entries {
-            let name = entry.name.text();
-            let both = entry.addresses.into_iter().zip(entry.sizes).filter(|(_, size)| *size > 0);
-            ranges.extend(both.map(|(address, size)| (name.clone(), address, size)));
+            let mut second = vec![place(entry, 1), place(entry, 0)];
+            second.extend(tables.iter().cloned());
+            apart(second)?;
         }
-        ranges.sort_by_key(|(_, address, _)| *address);
-        for (name, address, size) in &ranges {
-            if address.checked_add(*size).is_none() {
-                let what = format!("{address:#x} and {size:#x} bytes are past 4 GiB");
-                return Err(LayoutError::Content { place: name.clone(), what });
-            }
-        }
-        match ranges.windows(2).find(|pair| pair[0].1 + pair[0].2 > pair[1].1) {
-            Some(pair) => Err(LayoutError::Overlap {
-                first: pair[0].0.clone(),
-                second: pair[1].0.clone(),
-                address: pair[1].1,
-            }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// The vendor's TOML.
@@ -183,6 +180,34 @@ impl Layout {
             ));
         }
         text
+    }
+}
+
+/// Something that takes room in flash.
+#[derive(Clone, Debug)]
+struct Place {
+    name: String,
+    address: u32,
+    size: u32,
+}
+
+/// Whether all places can be there at once; those without a size take no room.
+fn apart(mut places: Vec<Place>) -> Result<(), LayoutError> {
+    places.retain(|place| place.size > 0);
+    places.sort_by_key(|place| place.address);
+    if let Some(Place { name, address, size }) =
+        places.iter().find(|place| place.address.checked_add(place.size).is_none())
+    {
+        let what = format!("{address:#x} and {size:#x} bytes are past 4 GiB");
+        return Err(LayoutError::Content { place: name.clone(), what });
+    }
+    match places.array_windows::<2>().find(|[left, right]| left.address + left.size > right.address) {
+        Some([left, right]) => Err(LayoutError::Overlap {
+            first: left.name.clone(),
+            second: right.name.clone(),
+            address: right.address,
+        }),
+        None => Ok(()),
     }
 }
 

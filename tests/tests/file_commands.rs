@@ -19,7 +19,7 @@ fn bench() -> Workbench {
     bench.put("raw.bin", &images::other(5_003, 3));
     bench.put("layout.toml", LAYOUT.as_bytes());
     bench.put("bad.toml", LAYOUT.replace("size1 = 0x66000\n", "").as_bytes());
-    bench.put("crossing.toml", LAYOUT.replace("0x93000", "0x92000").as_bytes());
+    bench.put("crossing.toml", LAYOUT.replace("0xF9000", "0x92000").as_bytes());
     bench.put("cut.hex", b":0400000001020304F2\n");
     bench.put("bad.hex", b":0400000001020304F2\n:0400040005060708DF\n:00000001FF\n");
     bench.put("cut.elf", b"\x7fELF\x01\x01\x01\0\0\0\0\0");

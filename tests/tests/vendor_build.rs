@@ -55,22 +55,18 @@ fn ours(bench: &Workbench, arguments: &[&str]) {
 fn bench(len: usize) -> Workbench {
     let bench = Workbench::new();
     bench.put("in.bin", &images::other(len, 3));
-    bench.put("key.pem", &std::fs::read(key()).unwrap());
     bench
 }
 
-/// The vendor's Python needs a whole key, public part included: `openssl` makes one where the tests run.
-fn key() -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vendor-build-key.pem");
-    if !path.exists() {
-        let made = Command::new("openssl")
-            .args(["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"])
-            .arg(&path)
-            .status()
-            .unwrap();
-        assert!(made.success());
-    }
-    path
+/// A private key of P-256 in PEM, made by the library that the vendor's code signs with.
+fn key() -> Vec<u8> {
+    let code = "import sys; from cryptography.hazmat.primitives import serialization as s; \
+        from cryptography.hazmat.primitives.asymmetric import ec; \
+        sys.stdout.buffer.write(ec.generate_private_key(ec.SECP256R1()).private_bytes(\
+        s.Encoding.PEM, s.PrivateFormat.TraditionalOpenSSL, s.NoEncryption()))";
+    let made = programs::run(Command::new(python()).args(["-c", code]));
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    made.stdout
 }
 
 /// Settings for the vendor's code, options for ours.
@@ -133,6 +129,7 @@ fn images_for_ram(#[case] settings: &[&str], #[case] options: &[&str]) {
 #[ignore = "needs the vendor's packages: see the head of this file"]
 fn signed_images(#[case] options: &[&str]) {
     let bench = bench(5_003);
+    bench.put("key.pem", &key());
     let (key, iv) = (format!(".key={KEY_128}"), format!(".iv={IV}"));
     let mut theirs = vec!["sign=1", "hash_ignore=0", "crc_ignore=0", "boot2_enable=0", ".pem=key.pem"];
     if !options.is_empty() {

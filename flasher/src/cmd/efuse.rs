@@ -32,10 +32,13 @@ pub(crate) enum Command {
     },
     /// Name the fields in which two files differ (status 4 if there are any)
     Diff {
-        /// Before
-        before: PathBuf,
-        /// After
-        after: PathBuf,
+        // Not `after`: that is an option of every command.
+        /// File of 128 bytes read before
+        #[arg(value_name = "BEFORE")]
+        old: PathBuf,
+        /// File of 128 bytes read after
+        #[arg(value_name = "AFTER")]
+        new: PathBuf,
     },
 }
 
@@ -43,7 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
     match command {
         Command::Decode { file, all } => Ok(run_decode(&read(file)?, *all)),
         Command::Dump { file } => Ok(dump(&read(file)?)),
-        Command::Diff { before, after } => Ok(run_diff(&read(before)?, &read(after)?)),
+        Command::Diff { old, new } => Ok(run_diff(&read(old)?, &read(new)?)),
     }
 }
 

@@ -162,6 +162,9 @@ pub(super) fn refused(path: &Path, error: &ImageError) -> Failure {
         ImageError::NoHeader { .. } => {
             "Name the offset of the header with --at; `image info` shows where headers are."
         }
+        ImageError::Config { .. } => {
+            "Boards and names of settings are in README.md; settings are those of the vendor's efuse_bootheader_cfg.ini."
+        }
         ImageError::Key(_) => "Make a key with: openssl ecparam -name prime256v1 -genkey -noout -out key.pem",
         _ => "Check file, addresses and options; `image info FILE` shows what is in a file.",
     };

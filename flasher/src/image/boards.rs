@@ -27,14 +27,14 @@ const GENERIC: [u8; FLASH_CONFIG_LEN] = [
 ];
 
 /// KH25V40, KH25V80 and KH25V16: one status register, so no second register commands.
-const KH25V: &[(usize, u8)] = &[(3, 0), (13, 0xC2), (53, 0), (57, 0), (62, 0), (80, 0xFF), (81, 0xFF)];
+const KH25V: &[(usize, u8)] = &[(13, 0xC2), (53, 0), (57, 0), (62, 0), (80, 0xFF), (81, 0xFF)];
 
 /// GD25Q80E and GD25Q16E: quad reads.
-const GD25Q: &[(usize, u8)] = &[(0, 4), (1, 1), (3, 0), (13, 0xC8), (62, 0xA0), (80, 0xFF), (81, 0xFF)];
+const GD25Q: &[(usize, u8)] = &[(0, 4), (1, 1), (13, 0xC8), (62, 0xA0), (80, 0xFF), (81, 0xFF)];
 
 /// W25Q80DV: quad reads.
 const W25Q80DV: &[(usize, u8)] =
-    &[(0, 4), (1, 1), (3, 0), (13, 0xEF), (62, 0xA0), (80, 0xFF), (81, 0xFF), (82, 0x03)];
+    &[(0, 4), (1, 1), (13, 0xEF), (62, 0xA0), (80, 0xFF), (81, 0xFF), (82, 0x03)];
 
 /// All boards.
 pub static BOARDS: &[Board] = &[

@@ -233,9 +233,20 @@ fn hash_line(found: &mut Inspection, header: &BootHeader, hashed: Option<&[u8]>,
     found.check(offset, text, verdict);
 }
 
+/// Where the image of a header is: counted from the header, as the vendor's tool writes it, unless only the bytes counted
+/// from the start of the flash have the right hash.
+fn placed(bytes: &[u8], header: &BootHeader, offset: usize) -> Option<core::ops::Range<usize>> {
+    let has_hash = |range: &core::ops::Range<usize>| {
+        bytes.get(range.clone()).is_some_and(|image| Sha256::digest(image)[..] == header.hash[..])
+    };
+    let from_header = image_range(header, offset)?;
+    let from_start = image_range(header, 0).filter(|range| !has_hash(&from_header) && has_hash(range));
+    Some(from_start.unwrap_or(from_header))
+}
+
 /// Key, signature and IV blocks behind a flash header; gives what the hash covers.
 fn locked_image(found: &mut Inspection, bytes: &[u8], header: &BootHeader, offset: usize) {
-    let image = image_range(header, offset).and_then(|range| bytes.get(range));
+    let image = placed(bytes, header, offset).and_then(|range| bytes.get(range));
     let mut at = offset + BOOT_HEADER_LEN;
     let mut signed_by = None;
     if header.boot_config.sign() != 0 {

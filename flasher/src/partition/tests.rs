@@ -26,7 +26,7 @@ fn there_and_back() {
 #[case::long_name(&TOML.replace("FW", "firmware"), "pt_entry 1 (firmware): the name needs 1 to 7 bytes")]
 #[case::byte(&TOML.replace("type = 0", "type = 256"), "pt_entry 1 (FW): type is 256, it has one byte")]
 #[case::index(&TOML.replace("activeindex = 0", "activeindex = 2"), "there are only 0 and 1")]
-#[case::overlap(&TOML.replace("0x93000", "0x92000"), "partitions FW and FW overlap at 0x92000")]
+#[case::overlap(&TOML.replace("0x93000", "0x92000"), "FW and FW overlap at 0x92000")]
 #[case::over_the_table(&TOML.replace("0x3000", "0x2000"), "overlap at 0x2000")]
 #[case::past_the_end(&TOML.replace("0x93000", "0xFFFFF000"), "past 4 GiB")]
 fn refused(#[case] text: &str, #[case] says: &str) {

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use bl702_protocol::image::partition::{PartitionTable, select};
 
-use super::{Inspection, Verdict, header_at, header_lines, locked_image, starts_with_table};
-use crate::image::merge::image_range;
+use super::{Inspection, Verdict, header_at, header_lines, locked_image, placed, starts_with_table};
 
 /// Headers and tables begin at sectors.
 const STEP: usize = 4096;
@@ -22,7 +21,7 @@ pub(super) fn flash(found: &mut Inspection, bytes: &[u8]) {
             // The second header of a pair inside an image is data of that image.
             Some(header) if told.insert(at) => {
                 header_lines(found, &header, at);
-                if let Some(range) = image_range(&header, at) {
+                if let Some(range) = placed(bytes, &header, at) {
                     found.say(range.start, format!("image of {} bytes", header.segment_count));
                 }
                 locked_image(found, bytes, &header, at);
