@@ -189,3 +189,23 @@ fn shells_and_manual() {
     assert!(bench.path().join("man/bl702-flash-image-build.1").exists());
     assert_eq!(run(&bench, &["man", "--dir", "no/such/folder"]).code(), Some(2));
 }
+
+/// The README shows what the program prints: its log, read by `explain`, and two looks into a fixture.
+#[test]
+fn the_readme_shows_real_output() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let bench = bench();
+    let log = readme.split("You read:\n\n```text\n").nth(1).unwrap().split("```").next().unwrap();
+    bench.put("devcube.log", log.as_bytes());
+    let fixture = "fixtures/images/made-up-stock-flash.bin";
+    std::fs::create_dir_all(bench.path().join("fixtures/images")).unwrap();
+    bench.put(fixture, &images::stock());
+    for arguments in
+        [&["explain", "devcube.log"][..], &["image", "info", fixture], &["partition", "show", fixture]]
+    {
+        let ended = run(&bench, arguments);
+        let text = String::from_utf8(ended.stdout).unwrap();
+        assert!(readme.contains(&format!("```text\n{text}```\n")), "{arguments:?} prints:\n{text}");
+    }
+}

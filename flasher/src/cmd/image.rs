@@ -9,7 +9,7 @@ use bl702_flasher::image::inspect::{Inspection, Verdict, inspect};
 use bl702_flasher::image::merge::{extract, merge, patch_header};
 use bl702_flasher::image::{ImageError, vendor_config};
 use bl702_flasher::plan::{FlashRange, parse_number};
-use bl702_protocol::image::boot_header::BootHeader;
+use bl702_protocol::image::boot_header::{BOOT_HEADER_LEN, BootHeader};
 use bl702_protocol::image::partition::PartitionTable;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -24,6 +24,8 @@ const EXAMPLES: &str = "Examples:
   bl702-flash image build boot2.bin --config efuse_bootheader_cfg.ini --set img_start=0x2000 -o boot2.img
   bl702-flash image merge 0=boot2.img 0xE000=pt.bin 0xF000=pt.bin 0x10000=firmware.img -o whole.bin
   bl702-flash image extract dump.bin --partition FW -o fw.bin";
+
+const CONFIG_HINT: &str = "Names and numbers are as in [BOOTHEADER_CFG] of the vendor's efuse_bootheader_cfg.ini, as pll_clk=4 or img_start=0x2000.";
 
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -142,8 +144,9 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
         }
         Command::Extract { file, part, output } => run_extract(file, part, output),
         Command::PatchHeader { file, at, header, output } => {
+            let change = HeaderChange::read(header)?;
             let mut bytes = read_file(file)?;
-            patch_header(&mut bytes, *at as usize, |found| change(header, found))
+            patch_header(&mut bytes, *at as usize, |found| change.apply(found))
                 .map_err(|error| refused(file, &error))?;
             written(output, &bytes)
         }
@@ -162,9 +165,7 @@ pub(super) fn refused(path: &Path, error: &ImageError) -> Failure {
         ImageError::NoHeader { .. } => {
             "Name the offset of the header with --at; `image info` shows where headers are."
         }
-        ImageError::Config { .. } => {
-            "Boards and names of settings are in README.md; settings are those of the vendor's efuse_bootheader_cfg.ini."
-        }
+        ImageError::Config { .. } => CONFIG_HINT,
         ImageError::Key(_) => "Make a key with: openssl ecparam -name prime256v1 -genkey -noout -out key.pem",
         _ => "Check file, addresses and options; `image info FILE` shows what is in a file.",
     };
@@ -199,38 +200,64 @@ fn lines(found: &Inspection) -> impl Iterator<Item = String> {
     })
 }
 
-fn change(args: &HeaderArgs, header: &mut BootHeader) -> Result<(), ImageError> {
-    if let Some(name) = &args.board {
-        let board = Board::find(name).ok_or_else(|| {
-            let known: Vec<String> =
-                BOARDS.iter().map(|board| format!("{} ({})", board.name, board.what)).collect();
-            ImageError::Config {
-                line: 1,
-                what: format!("there is no board {name:?}; known are {}", known.join(", ")),
-            }
-        })?;
-        let of_board = header_for(board);
-        header.flash_config_magic = of_board.flash_config_magic;
-        header.flash_config = of_board.flash_config;
-        header.clock_config_magic = of_board.clock_config_magic;
-        header.clock_config = of_board.clock_config;
+/// What is to become of a header, read and found good.
+struct HeaderChange<'a> {
+    board: Option<&'static Board>,
+    configs: Vec<String>,
+    args: &'a HeaderArgs,
+}
+
+impl<'a> HeaderChange<'a> {
+    /// Reads the files and looks at each setting, so that an error names the one that is wrong.
+    fn read(args: &'a HeaderArgs) -> Result<HeaderChange<'a>, Failure> {
+        let known: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
+        let board = |name: &String| {
+            let what = format!("there is no board {name:?}, only {}", known.join(", "));
+            Board::find(name).ok_or_else(|| {
+                Failure::usage(what, "For another flash part give the vendor's .conf of it with --config.")
+            })
+        };
+        let board = args.board.as_ref().map(board).transpose()?;
+        let mut scratch = BootHeader::parse(&[0; BOOT_HEADER_LEN]);
+        let mut configs = Vec::new();
+        for path in &args.config {
+            let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
+            vendor_config::apply(&text, &mut scratch).map_err(|error| refused(path, &error))?;
+            configs.push(text);
+        }
+        for setting in &args.set {
+            vendor_config::apply_one(setting, &mut scratch).map_err(|error| {
+                let what = match error {
+                    ImageError::Config { what, .. } => what,
+                    error => error.to_string(),
+                };
+                Failure::usage(format!("--set: {what}"), CONFIG_HINT)
+            })?;
+        }
+        Ok(HeaderChange { board, configs, args })
     }
-    for path in &args.config {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ImageError::Config { line: 1, what: format!("{}: {error}", path.display()) })?;
-        vendor_config::apply(&text, header)?;
+
+    fn apply(&self, header: &mut BootHeader) -> Result<(), ImageError> {
+        if let Some(board) = self.board {
+            let of_board = header_for(board);
+            header.flash_config_magic = of_board.flash_config_magic;
+            header.flash_config = of_board.flash_config;
+            header.clock_config_magic = of_board.clock_config_magic;
+            header.clock_config = of_board.clock_config;
+        }
+        self.configs.iter().try_for_each(|text| vendor_config::apply(text, header))?;
+        if self.args.ignore_checks {
+            ignore_checks(header);
+        }
+        self.args.set.iter().try_for_each(|setting| vendor_config::apply_one(setting, header))
     }
-    if args.ignore_checks {
-        ignore_checks(header);
-    }
-    args.set.iter().try_for_each(|setting| vendor_config::apply_one(setting, header))
 }
 
 fn run_build(args: &BuildArgs) -> Result<Outcome, Failure> {
     let wrong = |error: &ImageError| refused(&args.input, error);
     let payload = Payload::from_file(&read_file(&args.input)?).map_err(|error| wrong(&error))?;
     let generic = Board::find("generic").map(header_for);
-    let mut header = generic.unwrap_or_else(|| BootHeader::parse(&[0; 176]));
+    let mut header = generic.unwrap_or_else(|| BootHeader::parse(&[0; BOOT_HEADER_LEN]));
     let target = match (args.ram, payload.target) {
         (Some(address), _) => Target::Ram { address },
         (None, target) => target.unwrap_or(Target::Flash),
@@ -240,7 +267,7 @@ fn run_build(args: &BuildArgs) -> Result<Outcome, Failure> {
         header.entry = payload.entry.unwrap_or_default();
         header.partition_addresses = [0; 2];
     }
-    change(&args.header, &mut header).map_err(|error| wrong(&error))?;
+    HeaderChange::read(&args.header)?.apply(&mut header).map_err(|error| wrong(&error))?;
     if target != Target::Flash {
         // As the vendor's tool does for images for RAM, so that the ROM leaves flash and clock alone.
         (header.flash_config_magic, header.clock_config_magic) = (0, 0);
