@@ -61,7 +61,7 @@ pub(super) struct Call {
 pub(super) enum Seen {
     /// A call on our port.
     Call(Call),
-    /// A call that changes modem lines, perhaps on our port: the kernel does not show which file it is on.
+    /// A call about modem lines, perhaps on our port: the kernel does not show which file it is on.
     Hidden { thread: i32, error: io::Error },
 }
 
@@ -81,7 +81,7 @@ pub(super) fn supervise(
         };
         match call_on_port(listener, port, &notification) {
             Ok(Some(call)) if seen.send(Seen::Call(call)).is_ok() => continue,
-            Err(error) if is_change_of_lines(&notification) => {
+            Err(error) if is_about_lines(&notification) => {
                 let _ = seen.send(Seen::Hidden { thread: notification.thread, error });
             }
             _ => {}
@@ -91,9 +91,9 @@ pub(super) fn supervise(
     }
 }
 
-fn is_change_of_lines(notification: &Notification) -> bool {
+fn is_about_lines(notification: &Notification) -> bool {
     let [_, number, argument] = notification.arguments;
-    matches!(Request::of(number as u32, argument), Some(Request::ChangeLines(_)))
+    matches!(Request::of(number as u32, argument), Some(Request::GetLines | Request::ChangeLines(_)))
 }
 
 fn call_on_port(
