@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// No run of these tests takes longer, on the slowest machine.
-pub(crate) const BOUND_S: i64 = 60;
+const BOUND_S: i64 = 60;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -132,18 +132,30 @@ pub(crate) fn process(pid: u32) -> OwnedFd {
     pidfd_open(Pid::from_raw(pid as i32).unwrap(), PidfdFlags::empty()).unwrap()
 }
 
+/// Whether `fd` is readable or hung up within the bound.
+pub(crate) fn readable(fd: &impl AsFd, bound: Timespec) -> bool {
+    loop {
+        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&bound)) {
+            // Stopped for a moment.
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return ready.unwrap() > 0,
+        }
+    }
+}
+
+/// As [`readable`], within what no run exceeds.
+pub(crate) fn readable_in_time(fd: &impl AsFd) -> bool {
+    readable(fd, Timespec { tv_sec: BOUND_S, tv_nsec: 0 })
+}
+
 /// Waits for the end of a process; panics when it does not come in time.
 pub(crate) fn wait_for_end(process: &OwnedFd) {
-    let bound = Timespec { tv_sec: BOUND_S, tv_nsec: 0 };
-    let ended = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&bound)).unwrap();
-    assert_eq!(ended, 1, "still running after {BOUND_S} s");
+    assert!(readable_in_time(process), "still running after {BOUND_S} s");
 }
 
 /// Waits for the end of a child, and kills it when that does not come in time.
 pub(crate) fn wait(mut child: Child) -> ExitStatus {
-    let bound = Timespec { tv_sec: BOUND_S, tv_nsec: 0 };
-    let ended = process(child.id());
-    if poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&bound)).unwrap() == 0 {
+    if !readable_in_time(&process(child.id())) {
         child.kill().unwrap();
     }
     child.wait().unwrap()

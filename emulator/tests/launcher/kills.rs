@@ -4,18 +4,17 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rstest::rstest;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::Timespec;
 
-use crate::bench::{BOUND_S, Bench, process, wait};
+use crate::bench::{Bench, process, readable, readable_in_time, wait};
 
 /// So many runs a test.
 const RUNS: u32 = 12;
@@ -66,7 +65,7 @@ impl Run {
         let ended = process(self.child.id());
         let patience = Timespec { tv_sec: 0, tv_nsec: i64::from(after_us) * 1000 };
         // It does not end by itself: this is nothing but a moment.
-        poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&patience)).unwrap();
+        readable(&ended, patience);
         let emulator = self.child.id();
         let guardian = child_of(emulator);
         let pid = match victim {
@@ -77,9 +76,7 @@ impl Run {
         // It may have ended: the run of a guardian that was found while it was still the shell's.
         let _ = kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL);
         wait(self.child);
-        let bound = Timespec { tv_sec: BOUND_S, tv_nsec: 0 };
-        let gone = poll(&mut [PollFd::new(&self.remains.as_fd(), PollFlags::IN)], Some(&bound)).unwrap();
-        assert_eq!(gone, 1, "somebody is left of the run");
+        assert!(readable_in_time(&self.remains), "somebody is left of the run");
         let mut told = String::new();
         self.told.read_to_string(&mut told).unwrap();
         // The last line may be torn.

@@ -151,6 +151,8 @@ impl NetworkClient {
     fn read(&mut self) -> bool {
         let mut buffer = [0; 4096];
         let length = match self.stream.read(&mut buffer) {
+            // A read with a bound is not begun again by itself when the process was stopped for a moment.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return true,
             Ok(0) => return false,
             Ok(length) => length,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return false,

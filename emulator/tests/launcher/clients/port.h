@@ -49,7 +49,12 @@ static int read_for(int fd, unsigned char *place, int wanted, int patience_ms)
 {
     int have = 0;
     struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    while (have < wanted && poll(&waiting, 1, patience_ms) == 1) {
+    while (have < wanted) {
+        int ready = poll(&waiting, 1, patience_ms);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready != 1)
+            break;
         ssize_t count = read(fd, place + have, wanted - have);
         CHECK(count > 0);
         have += count;
