@@ -11,6 +11,7 @@
 //! | [`vectors`] | bytes of the reference vectors, by name |
 //! | [`images`] | what a flash may hold |
 //! | [`programs`] | the two programs as child processes, every wait bounded |
+//! | [`proof`] | whole sessions under faults, and the checker of the contract |
 //! | [`workbench`] | a folder in which the flasher is run as a person runs it |
 //!
 //! Scenarios on the emulated target run in virtual time: both ends in one thread, no clock, nobody sleeps.
@@ -26,6 +27,7 @@ pub mod catalogue;
 pub mod host;
 pub mod images;
 pub mod programs;
+pub mod proof;
 pub mod runner;
 mod steps;
 pub mod target;

@@ -262,7 +262,7 @@ impl Session {
     fn reply(&mut self, id: u8, reply: &[u8], chip: &mut Chip, at: Nanos) {
         let end = chip.send(at, self.context.baud_bps, reply);
         let refused = reply.starts_with(&frame::FAIL);
-        if let (true, &[low, high]) = (refused, &reply[2..]) {
+        if let (true, Some(&[low, high])) = (refused, reply.get(2..)) {
             let code = u16::from_le_bytes([low, high]);
             chip.emit(at, Event::Refused { stage: Stage::Rom, id, code });
         }

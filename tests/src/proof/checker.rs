@@ -1,0 +1,296 @@
+//! The contract, and whether a run kept it.
+//!
+//! Of every run, whatever went wrong:
+//!
+//! 1. It ends by itself, by the time it announced.
+//! 2. No fuse is burnt.
+//! 3. Success means that the flash holds what it is to hold and nothing else was changed; that a backup is what the cells
+//!    hold; that `verify` compared cells that are right.
+//! 4. Failure is a named error with an exit status of its own and a next step, which tells the state of the flash as it is.
+//! 5. A byte that nobody asked to change is in its cell, or in the error's rescue, or the error says that it may be lost.
+//!
+//! Of runs in which little went wrong, more:
+//!
+//! 6. Where no fault fired, the run succeeds (and `verify` finds a difference exactly where there is one).
+//! 7. Where one byte of the line was damaged once, the run succeeds all the same, without having had wrong bytes in the flash.
+
+use std::ops::Range;
+
+use bl702_emulator::fault::{Effect, Fault, LineEffect};
+use bl702_flasher::error::{Error, ErrorKind, FlashState};
+use bl702_flasher::plan::FlashRange;
+
+use super::run::{Done, Evidence};
+use super::scene::{SECTOR, Scene, Work};
+
+/// How a run that kept the contract ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// With success.
+    Survived,
+    /// With this error.
+    Refused(String),
+}
+
+/// How a run broke the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It did not end by itself, or later than announced.
+    Late(String),
+    /// A fuse was burnt.
+    Fuse,
+    /// Success with a wrong flash or a wrong file.
+    WrongSuccess(String),
+    /// An error without name, exit status or next step.
+    Nameless(String),
+    /// What the error tells of the flash is not so.
+    WrongStory(String),
+    /// Bytes that were to stay are gone, and nobody was told.
+    SilentLoss(String),
+    /// Failure where nothing, or next to nothing, was wrong.
+    Weak(String),
+}
+
+/// Judges a run.
+///
+/// # Errors
+/// Every way in which it broke the contract.
+pub fn judge(scene: &Scene, evidence: &Evidence) -> Result<Verdict, Vec<Broken>> {
+    let mut broken = Vec::new();
+    broken.extend(late(evidence));
+    if evidence.burnt > 0 {
+        broken.push(Broken::Fuse);
+    }
+    match &evidence.result {
+        Ok(done) => broken.extend(wrong_success(scene, evidence, done)),
+        Err(error) => {
+            broken.extend(nameless(error));
+            broken.extend(wrong_story(scene, evidence, error));
+            broken.extend(silent_loss(scene, evidence, error));
+        }
+    }
+    broken.extend(weak(scene, evidence));
+    if !broken.is_empty() {
+        return Err(broken);
+    }
+    Ok(match &evidence.result {
+        Ok(_) => Verdict::Survived,
+        Err(error) => Verdict::Refused(name_of(error.kind())),
+    })
+}
+
+/// The name of an error, without what it tells.
+pub fn name_of(kind: &ErrorKind) -> String {
+    let text = format!("{kind:?}");
+    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+}
+
+fn late(evidence: &Evidence) -> Option<Broken> {
+    if evidence.hung {
+        return Some(Broken::Late("the session does not end".to_owned()));
+    }
+    let Some(last) = evidence.deadlines.last() else {
+        return Some(Broken::Late("no bound was announced".to_owned()));
+    };
+    let mut ends = evidence.deadlines.iter().skip(1).map(|next| next.told).chain([evidence.ended]);
+    let overrun =
+        evidence.deadlines.iter().find(|deadline| ends.next().is_some_and(|end| end > deadline.until));
+    let overrun = overrun.or((evidence.ended > last.until).then_some(last))?;
+    let (span, took) = (overrun.until - overrun.told, evidence.ended - overrun.told);
+    Some(Broken::Late(format!("{span} were announced, and it took {took}")))
+}
+
+fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Broken> {
+    let after = scene.cells_after(&evidence.before);
+    let wrong = |text: String| Some(Broken::WrongSuccess(text));
+    if let Some(at) = first_difference(&evidence.cells, &after) {
+        return wrong(format!(
+            "the cell at {at:#x} holds {:02x} instead of {:02x}",
+            evidence.cells[at], after[at]
+        ));
+    }
+    match (done, &scene.work) {
+        (Done::Backup(bytes), Work::Backup { from, to }) => {
+            let cells = &evidence.cells[*from as usize..*to as usize];
+            let at = first_difference(bytes, cells)?;
+            wrong(format!("the file differs from the cells at {at:#x}"))
+        }
+        (Done::Verified, Work::Verify { pieces }) => {
+            let differs = |range: Range<usize>, bytes: Vec<u8>| evidence.cells[range] != bytes[..];
+            let piece = pieces.iter().find(|piece| differs(piece.range(), piece.contents()))?;
+            wrong(format!("the piece at {:#x} is not in the flash", piece.address))
+        }
+        (Done::Info { chip_id, jedec, mac }, Work::Info) => {
+            let fused = &evidence.fuses[0x14..0x1C];
+            if chip_id.is_some_and(|id| id != fused) || mac.is_some_and(|mac| mac != fused) {
+                return wrong(format!("chip id {chip_id:02x?}, MAC {mac:02x?}, in the fuses {fused:02x?}"));
+            }
+            let fitted = evidence.jedec;
+            let other = jedec.filter(|jedec| *jedec != fitted)?;
+            wrong(format!("JEDEC id {other:02x?}, that of the part is {fitted:02x?}"))
+        }
+        (Done::Changed { .. }, Work::Write { .. } | Work::Erase { .. } | Work::EraseChip) => None,
+        (done, work) => wrong(format!("{done:?} of {work:?}")),
+    }
+}
+
+fn nameless(error: &Error) -> Option<Broken> {
+    let (text, advice, code) = (error.to_string(), error.advice(), error.exit_code());
+    let is_named = !text.is_empty() && !name_of(error.kind()).is_empty();
+    let good = is_named && advice.len() > 10 && (1..=4).contains(&code);
+    (!good).then(|| Broken::Nameless(format!("{text:?}, exit status {code}, advice {advice:?}")))
+}
+
+/// Whether a fault of this seam fired.
+fn fired(evidence: &Evidence, seam: &str) -> bool {
+    evidence.faults.faults.iter().any(|fault| fault.seam == seam && fault.fired > 0)
+}
+
+fn wrong_story(scene: &Scene, evidence: &Evidence, error: &Error) -> Option<Broken> {
+    let (before, cells) = (&evidence.before, &evidence.cells);
+    let story = &error.failure().flash;
+    if let (ErrorKind::Different { .. }, Work::Verify { pieces }) = (error.kind(), &scene.work)
+        && pieces.iter().all(|piece| cells[piece.range()] == piece.contents()[..])
+        && !fired(evidence, "device")
+        && !fired(evidence, "frame")
+    {
+        return Some(Broken::WrongStory("it found a difference where there is none".to_owned()));
+    }
+    let wrong = |what: &str, at: usize| {
+        Some(Broken::WrongStory(format!("{error}: {story}; but {at:#x} is not {what} ({:02x})", cells[at])))
+    };
+    match story {
+        FlashState::Unchanged => wrong("as before", first_difference(cells, before)?),
+        FlashState::Verified => {
+            wrong("as it should be", first_difference(cells, &scene.cells_after(before))?)
+        }
+        FlashState::Changing { done, unsettled, .. } => {
+            let mut touched: Vec<FlashRange> = done.iter().copied().chain([*unsettled]).collect();
+            touched.sort();
+            let mut from = 0;
+            for (start, end) in touched.iter().map(bounds).chain([(cells.len(), 0)]) {
+                if let Some(at) =
+                    start.checked_sub(from).and(differs_within(cells, before, from..start.max(from)))
+                {
+                    return wrong("as before", at);
+                }
+                from = end.max(from);
+            }
+            // A part that lies about programming, or answers that were made up, can fool anyone before the hashes are compared.
+            if fired(evidence, "device") || fired(evidence, "frame") {
+                return None;
+            }
+            let after = scene.cells_after(before);
+            let differs = |(start, end): (usize, usize)| differs_within(cells, &after, start..end);
+            wrong("done", done.iter().map(bounds).find_map(differs)?)
+        }
+        _ => None,
+    }
+}
+
+/// Bytes beside the pieces, in the sectors that they share.
+fn beside(scene: &Scene, capacity: usize) -> Vec<Range<usize>> {
+    let changes = scene.work.changes(capacity);
+    let sector = SECTOR as usize;
+    let mut sectors: Vec<usize> =
+        changes.iter().flat_map(|range| range.start / sector..range.end.div_ceil(sector)).collect();
+    sectors.dedup();
+    let mut kept = Vec::new();
+    for start in sectors.into_iter().map(|index| index * sector) {
+        let mut from = start;
+        for change in changes.iter().filter(|change| change.start < start + sector && change.end > start) {
+            kept.push(from..change.start.max(from));
+            from = change.end;
+        }
+        kept.push(from.min(start + sector)..start + sector);
+    }
+    kept.retain(|range| !range.is_empty());
+    kept
+}
+
+fn silent_loss(scene: &Scene, evidence: &Evidence, error: &Error) -> Option<Broken> {
+    let failure = error.failure();
+    if matches!(failure.flash, FlashState::Damaged) || scene.work == Work::EraseChip {
+        return None;
+    }
+    let rescued = |at: usize| {
+        failure.rescue.iter().find_map(|rescue| {
+            at.checked_sub(rescue.address as usize).and_then(|offset| rescue.bytes.get(offset)).copied()
+        })
+    };
+    let (before, cells) = (&evidence.before, &evidence.cells);
+    let kept =
+        beside(scene, before.len()).into_iter().filter(|range| cells[range.clone()] != before[range.clone()]);
+    let at = kept.flatten().find(|at| cells[*at] != before[*at] && rescued(*at) != Some(before[*at]))?;
+    let story = &failure.flash;
+    Some(Broken::SilentLoss(format!("{error}: {story}; but the byte at {at:#x} is lost, and not rescued")))
+}
+
+/// What is asked of runs in which little went wrong.
+fn weak(scene: &Scene, evidence: &Evidence) -> Option<Broken> {
+    // The report keeps the order of the plan.
+    let told = evidence.faults.faults.iter().zip(&scene.faults);
+    let fired: Vec<_> = told.filter(|(told, _)| told.fired > 0).collect();
+    if scene.interrupt_after.is_some() || evidence.cut {
+        return None;
+    }
+    match fired.as_slice() {
+        [] => match &evidence.result {
+            Err(error) if is_right_difference(scene, evidence, error) => None,
+            Err(error) => Some(Broken::Weak(format!("nothing was wrong, and yet: {error}"))),
+            Ok(Done::Changed { repaired }) if *repaired > 0 => Some(Broken::Weak(format!(
+                "nothing was wrong, and yet {repaired} sectors were written twice"
+            ))),
+            Ok(_) => None,
+        },
+        [(told, armed)] if told.fired == 1 && damages_one_byte(armed) => match &evidence.result {
+            Err(error) if is_right_difference(scene, evidence, error) => None,
+            Err(error) if is_beyond_repair(scene, error) => None,
+            Err(error) => Some(Broken::Weak(format!("one byte was damaged, and the run failed: {error}"))),
+            Ok(Done::Changed { repaired }) if *repaired > 0 => {
+                let text = format!("one byte was damaged, and {repaired} sectors had wrong bytes in them");
+                Some(Broken::Weak(text))
+            }
+            Ok(_) => None,
+        },
+        _ => None,
+    }
+}
+
+fn damages_one_byte(fault: &Fault) -> bool {
+    use LineEffect::{Drop, Duplicate, FlipBit, Insert};
+    matches!(fault.effect, Effect::Line(FlipBit { .. } | Drop | Duplicate | Insert { .. }))
+}
+
+/// `verify` that found the difference there is.
+fn is_right_difference(scene: &Scene, evidence: &Evidence, error: &Error) -> bool {
+    let differs =
+        |work: &Work| work.pieces().iter().any(|piece| evidence.cells[piece.range()] != piece.contents()[..]);
+    matches!((error.kind(), &scene.work), (ErrorKind::Different { .. }, Work::Verify { .. }))
+        && differs(&scene.work)
+}
+
+/// One bad byte is to be survived, but for a command that turned into an erase on the way, and for one that keeps the
+/// module busy for minutes (a hash of 256 MiB) where no line can reset it.
+fn is_beyond_repair(scene: &Scene, error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::ExcessPending { .. } | ErrorKind::Collateral { .. } => true,
+        ErrorKind::NoHandshake { .. } => scene.wiring == bl702_emulator::profile::Wiring::None,
+        _ => false,
+    }
+}
+
+fn bounds(range: &FlashRange) -> (usize, usize) {
+    (range.start() as usize, range.end() as usize)
+}
+
+fn differs_within(a: &[u8], b: &[u8], range: Range<usize>) -> Option<usize> {
+    first_difference(&a[range.clone()], &b[range.clone()]).map(|at| range.start + at)
+}
+
+fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    if a == b {
+        return None;
+    }
+    a.iter().zip(b).position(|(a, b)| a != b).or(Some(a.len().min(b.len())))
+}

@@ -1,0 +1,154 @@
+//! The campaign of seeds: random sessions under random faults, judged by a checker of its own.
+//!
+//! | variable | what it does |
+//! |---|---|
+//! | `BL702_SEED` | the seed that `one_seed` plays and tells about |
+//! | `BL702_CAMPAIGN_SECONDS` | `nightly` plays new seeds for so long |
+//! | `BL702_CAMPAIGN_FROM` | the first seed of `nightly` (by default behind those of `cargo test`) |
+//! | `BL702_README=write` | the figures are written into the README instead of compared with it |
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bl702_harness::proof::campaign::{SEEDS, Tally, campaign, keep, seeds_folder, verdict};
+use bl702_harness::proof::checker::{Broken, judge};
+use bl702_harness::proof::draw;
+use bl702_harness::proof::mutant::{MUTANTS, Mutant};
+use bl702_harness::proof::run::play;
+use bl702_harness::proof::scene::Scene;
+
+/// Scenes that once broke the contract keep it now.
+#[test]
+fn regressions() {
+    let mut files: Vec<PathBuf> = fs::read_dir(seeds_folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    for file in files {
+        let scene = Scene::from_toml(&fs::read_to_string(&file).unwrap());
+        let (_, judged) = verdict(&scene, Mutant::None);
+        assert!(judged.is_ok(), "{}: {judged:?}", file.display());
+    }
+}
+
+fn assert_kept(tally: &Tally) {
+    let texts: Vec<String> = tally.failures.iter().take(4).map(keep).collect();
+    assert!(
+        texts.is_empty(),
+        "{} scenes broke the contract:\n\n{}",
+        tally.failures.len(),
+        texts.join("\n\n")
+    );
+}
+
+#[test]
+fn twenty_thousand_seeds() {
+    let tally = campaign(SEEDS, Mutant::None, || true);
+    println!("{}\n{:#?}\n{:#?}", tally.table(&SEEDS), tally.works, tally.errors);
+    assert_kept(&tally);
+    assert_eq!(tally.sessions(), SEEDS.end - SEEDS.start);
+    let (armed, fired) = tally.faults;
+    assert!(fired * 3 > armed, "only {fired} of {armed} faults fired: the scenes miss the sessions");
+    compare_with_readme(&tally.table(&SEEDS));
+}
+
+const BEGIN: &str =
+    "<!-- campaign: written by BL702_README=write cargo test -p bl702-harness --test campaign twenty -->\n";
+const END: &str = "<!-- campaign ends -->\n";
+
+fn compare_with_readme(table: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = fs::read_to_string(&file).unwrap();
+    let Some((head, rest)) = text.split_once(BEGIN) else { return };
+    let (there, tail) = rest.split_once(END).unwrap();
+    if std::env::var("BL702_README").is_ok_and(|value| value == "write") {
+        fs::write(&file, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
+        return;
+    }
+    assert_eq!(there, table, "the README tells other figures; write them with BL702_README=write");
+}
+
+/// Plays one scene and tells all about it.
+#[test]
+fn one_seed() {
+    let Ok(seed) = std::env::var("BL702_SEED") else { return };
+    let scene = match seed.parse() {
+        Ok(seed) => draw::scene(seed),
+        Err(_) => Scene::from_toml(&fs::read_to_string(&seed).unwrap()),
+    };
+    println!("{}", scene.to_toml());
+    let evidence = play(&scene);
+    for fault in &evidence.faults.faults {
+        println!("{} ({}): fired {} times, first {:?}", fault.name, fault.seam, fault.fired, fault.first);
+    }
+    match &evidence.result {
+        Ok(done) => println!("success: {done:.200?}"),
+        Err(error) => println!("{error}\nflash: {}\nnext: {}", error.failure().flash, error.advice()),
+    }
+    println!("from {} to {}, announced {:?}", evidence.began, evidence.ended, evidence.deadlines);
+    let judged = judge(&scene, &evidence);
+    println!("{judged:?}");
+    assert!(judged.is_ok());
+}
+
+/// As many new seeds as there is time for.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the budget is one of real time")]
+fn nightly() {
+    let Ok(seconds) = std::env::var("BL702_CAMPAIGN_SECONDS") else { return };
+    let budget = Duration::from_secs(seconds.parse().unwrap());
+    let from = std::env::var("BL702_CAMPAIGN_FROM").map_or(SEEDS.end, |from| from.parse().unwrap());
+    let began = std::time::Instant::now();
+    let tally = campaign(from..u64::MAX, Mutant::None, || began.elapsed() < budget);
+    let played = from..from + tally.sessions();
+    println!("{}\n{:#?}", tally.table(&played), tally.errors);
+    let rate = tally.sessions() as f64 / began.elapsed().as_secs_f64();
+    println!("{rate:.0} sessions a second");
+    assert_kept(&tally);
+}
+
+/// Each flasher that is wrong on purpose is caught, and for what is wrong with it.
+#[test]
+fn the_checker_catches_every_mutant() {
+    let mut missed = Vec::new();
+    for mutant in MUTANTS {
+        let tally = campaign(0..1_500, mutant, || true);
+        let caught: Vec<&String> = tally.failures.iter().flat_map(|failure| &failure.broken).collect();
+        let expected = match mutant {
+            Mutant::IgnoresBound => "Late",
+            Mutant::BurnsFuse => "Fuse",
+            Mutant::ForgetsFlash => "WrongStory",
+            Mutant::AcceptsDamagedOk | Mutant::SendsNoChecksum | Mutant::SkipsErase => "Weak",
+            _ => "WrongSuccess",
+        };
+        println!("{mutant:?}: {:?}", tally.failures.first());
+        if !caught.iter().any(|text| text.starts_with(expected)) {
+            missed.push(format!("{mutant:?} ({} sessions): {caught:?}", tally.sessions()));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// A scene gives the same evidence each time.
+#[test]
+fn a_seed_reproduces_everything() {
+    for seed in 0..40 {
+        let scene = draw::scene(seed);
+        let (first, second) = (play(&scene), play(&scene));
+        let facts = |evidence: &bl702_harness::proof::run::Evidence| {
+            format!(
+                "{:?} {:?} {:?}",
+                evidence.result.as_ref().map_err(ToString::to_string),
+                evidence.ended,
+                evidence.faults
+            )
+        };
+        assert_eq!(facts(&first), facts(&second), "seed {seed}");
+        assert!(first.cells == second.cells, "seed {seed}");
+        assert!(!matches!(judge(&scene, &first), Err(broken) if broken.contains(&Broken::Fuse)));
+    }
+}
