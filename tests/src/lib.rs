@@ -11,6 +11,7 @@
 //! | [`vectors`] | bytes of the reference vectors, by name |
 //! | [`images`] | what a flash may hold |
 //! | [`programs`] | the two programs as child processes, every wait bounded |
+//! | [`fuzz`](mod@fuzz) | everything that reads bytes from outside, as targets |
 //! | [`proof`] | whole sessions under faults, and the checker of the contract |
 //! | [`workbench`] | a folder in which the flasher is run as a person runs it |
 //!
@@ -24,6 +25,7 @@
 #![deny(unsafe_code)]
 
 pub mod catalogue;
+pub mod fuzz;
 pub mod host;
 pub mod images;
 pub mod programs;

@@ -16,7 +16,7 @@ use bl702_harness::proof::campaign::{SEEDS, Tally, campaign, keep, seeds_folder,
 use bl702_harness::proof::checker::{Broken, judge};
 use bl702_harness::proof::draw;
 use bl702_harness::proof::mutant::{MUTANTS, Mutant};
-use bl702_harness::proof::run::play;
+use bl702_harness::proof::run::{Done, play};
 use bl702_harness::proof::scene::Scene;
 
 /// Scenes that once broke the contract keep it now.
@@ -36,6 +36,9 @@ fn regressions() {
 }
 
 fn assert_kept(tally: &Tally) {
+    for failure in &tally.failures {
+        println!("seed {}: {}", failure.seed, failure.broken.join("; "));
+    }
     let texts: Vec<String> = tally.failures.iter().take(4).map(keep).collect();
     assert!(
         texts.is_empty(),
@@ -86,7 +89,8 @@ fn one_seed() {
         println!("{} ({}): fired {} times, first {:?}", fault.name, fault.seam, fault.fired, fault.first);
     }
     match &evidence.result {
-        Ok(done) => println!("success: {done:.200?}"),
+        Ok(Done::Backup(bytes)) => println!("success: {} bytes", bytes.len()),
+        Ok(done) => println!("success: {done:x?}"),
         Err(error) => println!("{error}\nflash: {}\nnext: {}", error.failure().flash, error.advice()),
     }
     println!("from {} to {}, announced {:?}", evidence.began, evidence.ended, evidence.deadlines);

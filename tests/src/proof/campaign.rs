@@ -20,7 +20,7 @@ use super::scene::Scene;
 pub const SEEDS: Range<u64> = 0..20_000;
 
 /// After so many failures the rest is not worth playing.
-const MOST_FAILURES: usize = 8;
+const MOST_FAILURES: usize = 64;
 
 /// Classes of faults, in the order of the table.
 pub const CLASSES: [&str; 6] = ["none", "line", "frame", "device", "power", "several"];

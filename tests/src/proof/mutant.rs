@@ -77,7 +77,11 @@ impl Mutant {
     }
 
     /// What this flasher takes the pieces for.
-    pub(super) fn misread(self, pieces: &mut [(u32, Vec<u8>)]) {
+    pub(super) fn misread(self, pieces: &mut Vec<(u32, Vec<u8>)>) {
+        if self == Mutant::WrongAddress {
+            // Alone, so that it meets no other.
+            pieces.truncate(1);
+        }
         let Some((address, bytes)) = pieces.first_mut() else { return };
         match self {
             Mutant::LosesBytesBeside => {
@@ -225,7 +229,7 @@ impl Port for Liar<'_> {
         if self.mutant == Mutant::IgnoresBound && self.asked.id == SHA256 && !self.done {
             self.done = true;
             while self.bench.now() < until {
-                self.bench.read(&mut vec![0; 64], until)?;
+                self.bench.read(&mut [0; 64], until)?;
             }
         }
         Ok(part.len())
