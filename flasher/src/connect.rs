@@ -13,7 +13,7 @@ use bl702_protocol::boot_info::BootInfo;
 pub(crate) use farewell::farewell;
 pub use handshake::Handshake;
 pub use reach::Reached;
-pub(crate) use reach::{boot_info, run_steps, silence};
+pub(crate) use reach::{boot_info, confirmed_boot_info, run_steps, silence};
 pub(crate) use start::is_about_flash;
 
 use crate::baud::{self, BaudError};

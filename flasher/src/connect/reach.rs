@@ -175,6 +175,22 @@ pub(crate) async fn boot_info(wire: &mut Wire) -> Result<BootInfo> {
     }
 }
 
+/// How often boot info is asked for again while answers differ.
+const CONFIRMATIONS: u32 = 3;
+
+/// Asks for boot info again until two answers in a row agree, where something depends on more than who answers.
+pub(crate) async fn confirmed_boot_info(wire: &mut Wire, first: BootInfo) -> Result<BootInfo> {
+    let mut info = first;
+    for _ in 0..CONFIRMATIONS {
+        let again = boot_info(wire).await?;
+        if again == info {
+            break;
+        }
+        info = again;
+    }
+    Ok(info)
+}
+
 /// A RAM loader says nothing about its chip; it only runs where somebody could upload it.
 fn is_bl702(info: &BootInfo) -> bool {
     match info {

@@ -156,8 +156,12 @@ impl ConnectOptions {
     async fn upload_and_start(&self, reached: &mut Reached, attempt: u32) -> Result<()> {
         let loader = self.image()?;
         let wire = &mut reached.wire;
-        if let BootInfo::Rom(info) = &reached.info {
-            check_policy(&loader.image, info)?;
+        if let BootInfo::Rom(info) = &reached.info
+            && check_policy(&loader.image, info).is_err()
+            && let BootInfo::Rom(info) = reach::confirmed_boot_info(wire, reached.info).await?
+        {
+            check_policy(&loader.image, &info)?;
+            reached.info = BootInfo::Rom(info);
         }
         let run_command = needs_run_command(&reached.info);
         let bytes = loader.image.segments.iter().map(|segment| segment.data.len() as u64).sum();

@@ -79,6 +79,8 @@ pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<Ch
         loader,
         targets,
         before: Before::new(),
+        changed: Vec::new(),
+        rescue: Vec::new(),
         erased_bytes: 0,
         programmed_bytes: 0,
         repaired_sectors: 0,
@@ -144,6 +146,10 @@ struct Work<'l> {
     targets: Targets,
     /// What sectors held before they were changed.
     before: Before,
+    /// What was changed and is not verified yet.
+    changed: Vec<FlashRange>,
+    /// Sectors with bytes to be kept that were erased and are not verified yet.
+    rescue: Vec<Rescue>,
     erased_bytes: u64,
     programmed_bytes: u64,
     repaired_sectors: u64,
@@ -234,25 +240,33 @@ impl Work<'_> {
     async fn carry_out(&mut self, steps: &[Step]) -> Result<()> {
         let link = self.loader.link().clone();
         let mut progress = StepProgress::of(steps);
+        let is_repair = !self.changed.is_empty();
         for (index, step) in steps.iter().enumerate() {
-            link.set_flash_state(FlashState::Changing {
-                done: join(steps[..index].iter().map(|step| step.range)),
-                unsettled: step.range,
-                untouched: join(steps[index + 1..].iter().map(|step| step.range)),
-            });
-            if step.keeps {
-                let bytes = self.targets.bytes(step.range);
-                link.set_rescue(vec![Rescue { address: step.range.start(), bytes }]);
+            if !is_repair {
+                link.set_flash_state(FlashState::Changing {
+                    done: join(steps[..index].iter().map(|step| step.range)),
+                    unsettled: step.range,
+                    untouched: join(steps[index + 1..].iter().map(|step| step.range)),
+                });
             }
+            self.hold_for_rescue(step);
             self.carry_out_step(step, &mut progress).await?;
-            // Programmed and acknowledged; the hash at the end decides.
-            link.set_rescue(Vec::new());
         }
-        if !steps.is_empty() {
-            let ranges = join(steps.iter().map(|step| step.range));
-            link.set_flash_state(FlashState::Unverified { ranges });
+        if !steps.is_empty() && !is_repair {
+            self.changed = join(steps.iter().map(|step| step.range));
+            link.set_flash_state(FlashState::Unverified { ranges: self.changed.clone() });
         }
         Ok(())
+    }
+
+    /// Bytes that are to be kept are for the moment in nobody's hands but ours, until the hash at the end says that they
+    /// are in the flash again: an acknowledged write can still be torn by a restart.
+    fn hold_for_rescue(&mut self, step: &Step) {
+        let address = step.range.start();
+        if step.keeps && self.rescue.iter().all(|held| held.address != address) {
+            self.rescue.push(Rescue { address, bytes: self.targets.bytes(step.range) });
+            self.loader.link().set_rescue(self.rescue.clone());
+        }
     }
 
     /// Carries out a step. If the module has restarted meanwhile, what was under way may be torn, so its sectors are
@@ -347,6 +361,7 @@ impl Work<'_> {
         let mut repairs = 0;
         loop {
             let Some((range, sectors)) = self.first_bad_range().await? else {
+                link.set_rescue(Vec::new());
                 return Ok(());
             };
             // Writing a protected flash again is of no use.

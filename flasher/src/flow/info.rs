@@ -6,7 +6,7 @@ use bl702_protocol::boot_info::BootInfo;
 
 use super::bound::announce_run;
 use super::finish::{After, conclude};
-use crate::connect::{ConnectOptions, farewell, is_about_flash};
+use crate::connect::{ConnectOptions, confirmed_boot_info, farewell, is_about_flash};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::session::Link;
@@ -42,8 +42,9 @@ pub async fn info(link: Link, options: Arc<ConnectOptions>, after: After) -> Res
 }
 
 async fn ask(link: &Link, options: &Arc<ConnectOptions>, after: After) -> Result<InfoReport> {
-    let reached = options.reach(link).await?;
-    let boot_info = reached.info;
+    let mut reached = options.reach(link).await?;
+    let boot_info = confirmed_boot_info(&mut reached.wire, reached.info).await?;
+    reached.info = boot_info;
     let mut report = InfoReport { boot_info, flash: None, mac: None, no_flash: None };
     let wire = match options.bring_up(reached).await {
         Ok(wire) => wire,

@@ -14,6 +14,8 @@ use crate::plan::{Budget, FlashRange, MAX_FLASH_BYTES, SECTOR};
 use crate::request::{Request, Side};
 use crate::session::Link;
 
+/// How often the MAC address is asked for until its CRC-32 is right.
+const MAC_TRIES: u32 = 3;
 /// How often the JEDEC id is asked for again while answers differ.
 const JEDEC_REPEATS: u32 = 3;
 
@@ -139,21 +141,22 @@ impl RamLoader {
     /// MAC address: eight bytes, their CRC-32 checked; `None` when the chip says that its parity is wrong.
     pub(crate) async fn mac(&mut self) -> Result<Option<[u8; 8]>> {
         const MAC_PARITY: Code = Code(0x0407);
-        let answer = match self.ask(&Request::mac()).await {
-            Ok(answer) => answer,
-            Err(error) if matches!(error.kind(), ErrorKind::Refused { code } if *code == MAC_PARITY) => {
-                return Ok(None);
+        for _ in 0..MAC_TRIES {
+            let answer = match self.ask(&Request::mac()).await {
+                Ok(answer) => answer,
+                Err(error) if matches!(error.kind(), ErrorKind::Refused { code } if *code == MAC_PARITY) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+            let mut mac = [0; 8];
+            mac.copy_from_slice(&answer[..8]);
+            if answer[8..] == bl702_protocol::crc::crc32(&mac).to_le_bytes() {
+                return Ok(Some(mac));
             }
-            Err(error) => return Err(error),
-        };
-        let mut mac = [0; 8];
-        mac.copy_from_slice(&answer[..8]);
-        let crc = bl702_protocol::crc::crc32(&mac).to_le_bytes();
-        if answer[8..] != crc {
-            let reason = "the CRC-32 behind the MAC address is wrong".to_owned();
-            return Err(Error::new(ErrorKind::Garbled { reason }));
         }
-        Ok(Some(mac))
+        let reason = "the CRC-32 behind the MAC address is wrong".to_owned();
+        Err(Error::new(ErrorKind::Garbled { reason }))
     }
 
     /// The flash's status registers 05h, 35h and 15h; `None` if they cannot be read (loader reference 4, 37h: then it

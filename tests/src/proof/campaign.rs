@@ -79,13 +79,9 @@ pub fn verdict(scene: &Scene, mutant: Mutant) -> (Option<Evidence>, Result<Verdi
 
 /// Classes of the faults that fired.
 fn classes(evidence: Option<&Evidence>) -> Vec<&'static str> {
-    let mut classes: Vec<&'static str> = evidence
-        .map(|evidence| {
-            evidence.faults.faults.iter().filter(|fault| fault.fired > 0).map(|fault| fault.seam).collect()
-        })
-        .unwrap_or_default();
-    classes.sort_unstable();
-    classes.dedup();
+    let faults = evidence.map(|evidence| evidence.faults.faults.as_slice()).unwrap_or_default();
+    let fired = |class: &str| faults.iter().any(|fault| fault.fired > 0 && fault.seam == class);
+    let mut classes: Vec<&'static str> = CLASSES.into_iter().filter(|class| fired(class)).collect();
     match classes.len() {
         0 => vec!["none"],
         1 => classes,
