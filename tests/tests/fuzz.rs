@@ -66,7 +66,7 @@ fn no_input_does_harm(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)] index: usi
     assert!(!inputs.is_empty(), "no corpus for {}", target.name);
     inputs.iter().for_each(|input| (target.feed)(input));
     let more = std::env::var("BL702_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    let rounds = more.unwrap_or(if target.is_slow { 250 } else { 4_000 });
+    let rounds = more.unwrap_or(if target.is_slow { 1_500 } else { 20_000 });
     let mut rng = ChaCha8Rng::seed_from_u64(index as u64);
     for round in 0..rounds {
         let mut input = mutate(&mut rng, &inputs);

@@ -7,7 +7,7 @@
 //! 3. Success means that the flash holds what it is to hold and nothing else was changed; that a backup is what the cells
 //!    hold; that `verify` compared cells that are right; that `info` tells what is in fuses and flash.
 //! 4. Failure is a named error with an exit status of its own and a next step, which tells the state of the flash as it is.
-//!    (Not so where whole stretches of bytes became noise: the module may have heard any command whatever then.)
+//!    (Not so where stretches of bytes, or ten bytes and more, became noise: the module may have heard any command whatever.)
 //! 5. A byte that nobody asked to change is in its cell, or in the error's rescue, or the error says that it may be lost.
 //!
 //! Of runs in which little went wrong, more:
@@ -17,7 +17,7 @@
 
 use std::ops::Range;
 
-use bl702_emulator::fault::{Effect, Fault, LineEffect};
+use bl702_emulator::fault::{DeviceEffect, Effect, Fault, LineEffect};
 use bl702_flasher::error::{Error, ErrorKind, FlashState};
 use bl702_flasher::plan::FlashRange;
 
@@ -136,8 +136,13 @@ fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Brok
             if chip_id.is_some_and(|id| id != fused) || mac.is_some_and(|mac| mac != fused) {
                 return wrong(format!("chip id {chip_id:02x?}, MAC {mac:02x?}, in the fuses {fused:02x?}"));
             }
+            // A flash that says it is another one is believed.
+            let says = scene.faults.iter().find_map(|fault| match fault.effect {
+                Effect::Device(DeviceEffect::JedecId { id }) => Some(id),
+                _ => None,
+            });
             let fitted = evidence.jedec;
-            let other = jedec.filter(|jedec| *jedec != fitted)?;
+            let other = jedec.filter(|jedec| *jedec != fitted && Some(*jedec) != says)?;
             wrong(format!("JEDEC id {other:02x?}, that of the part is {fitted:02x?}"))
         }
         (Done::Changed { .. }, Work::Write { .. } | Work::Erase { .. } | Work::EraseChip) => None,
@@ -152,12 +157,16 @@ fn nameless(error: &Error) -> Option<Broken> {
     (!good).then(|| Broken::Nameless(format!("{text:?}, exit status {code}, advice {advice:?}")))
 }
 
-/// Whether a stretch of bytes became noise. Then the module may have heard any command whatever, and no host can know of it.
+/// Whether a stretch of bytes became noise, or so many single ones that frames with several of them pass a checksum of eight
+/// bits. Then the module may have heard any command whatever, and no host can know of it.
 fn module_heard_noise(scene: &Scene, evidence: &Evidence) -> bool {
+    const MANY: u64 = 10;
     let told = evidence.faults.faults.iter().zip(&scene.faults);
     let mut fired = told.filter(|(told, _)| told.fired > 0);
-    fired.any(|(_, armed)| {
-        matches!(armed.effect, Effect::Line(LineEffect::GarbageAbove { .. } | LineEffect::Noise { .. }))
+    fired.any(|(told, armed)| match armed.effect {
+        Effect::Line(LineEffect::GarbageAbove { .. } | LineEffect::Noise { .. }) => true,
+        Effect::Line(_) => told.fired >= MANY,
+        _ => false,
     })
 }
 
@@ -291,11 +300,13 @@ fn is_right_difference(scene: &Scene, evidence: &Evidence, error: &Error) -> boo
 }
 
 /// One bad byte is to be survived, but for a command that turned into an erase on the way, and for one that keeps the
-/// module busy for minutes (a hash of 256 MiB) where no line can reset it.
+/// module busy for minutes (a hash of 256 MiB), or jump into the void, where no line can reset it.
 fn is_beyond_repair(scene: &Scene, error: &Error) -> bool {
     match error.kind() {
         ErrorKind::ExcessPending { .. } | ErrorKind::Collateral { .. } => true,
-        ErrorKind::NoHandshake { .. } => scene.wiring == bl702_emulator::profile::Wiring::None,
+        ErrorKind::NoHandshake { .. } | ErrorKind::LoaderSilent { .. } => {
+            scene.wiring == bl702_emulator::profile::Wiring::None
+        }
         _ => false,
     }
 }

@@ -94,9 +94,9 @@ pub fn play(scene: &Scene) -> Evidence {
 
 /// Plays a scene with a flasher that is wrong on purpose.
 pub fn play_mutant(scene: &Scene, mutant: Mutant) -> Evidence {
-    let before = Arc::new(scene.cells_before());
-    let mut bench = Bench::new(EmulatedPort::new(scene.module(&before), BOOT_BAUD_BPS));
-    play_on(&mut bench, scene, before, mutant)
+    let (module, before) = scene.powered_up();
+    let mut bench = Bench::new(EmulatedPort::new(module, BOOT_BAUD_BPS));
+    play_on(&mut bench, scene, Arc::new(before), mutant)
 }
 
 /// Plays a scene on a bench that is there already; its flash holds `before`.

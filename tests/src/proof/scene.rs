@@ -223,7 +223,15 @@ impl Scene {
         cells
     }
 
-    /// The module, its faults armed.
+    /// The module, and what its flash holds: cells that are stuck are so from the beginning.
+    pub fn powered_up(&self) -> (Module, Vec<u8>) {
+        let cells = self.cells_before();
+        let module = self.module(&cells);
+        let cells = if self.faults.is_empty() { cells } else { module.flash().dump() };
+        (module, cells)
+    }
+
+    /// The module, its faults armed, with these cells.
     pub fn module(&self, cells: &[u8]) -> Module {
         let used = cells.iter().rposition(|cell| *cell != 0xFF).map_or(0, |last| last + 1);
         Module::builder(self.profile())
