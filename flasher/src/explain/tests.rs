@@ -55,6 +55,31 @@ fn a_wrong_chip_was_selected(#[case] log: &str) {
     assert_eq!(causes(log).first(), Some(&"wrong_chip_selected"), "{:#?}", explain_log(log.as_bytes()));
 }
 
+/// Logs of bflb-iot-tool-uart 1.10.0 at an emulated module, cut to the lines that matter.
+#[rstest]
+#[case::bl702l_at_2000000(
+    "[23:21:11.850] - Chip name is bl702l\n[23:21:13.508] - handshake succeeded\n[23:21:13.980] - data read is b'0100020700000000000000002e0000083230376c62020000'\n[23:21:14.026] - FL0104(BFLB_CMD_SEQ_ERROR)\n[23:21:14.026] - FL0402(BFLB_EFUSE_WRITE_ADDR_ERROR)\n[23:21:14.033] - ErrorCode: 000C, ErrorMsg: BFLB SET CLOCK PLL FAIL\n[23:21:14.033] - pll set failed\n[23:21:14.033] - burn return with retry failed\n",
+    "BL702L"
+)]
+#[case::bl702l_at_1000000(
+    "[23:22:16.772] - Chip name is bl702l\n[23:22:18.463] - handshake succeeded\n[23:22:34.986] - ErrorCode: 000C, ErrorMsg: BFLB SET CLOCK PLL FAIL\n[23:22:34.986] - pll set failed\n",
+    "BL702L"
+)]
+#[case::bl616(
+    "[23:21:37.828] - Chip name is bl616\n[23:21:39.480] - handshake succeeded\n[23:21:39.981] - data read is b'0100020700000000000000002e0000083230376c62020000'\n[23:21:55.994] - ErrorCode: 000C, ErrorMsg: BFLB SET CLOCK PLL FAIL\n",
+    "BL616"
+)]
+#[case::bl602(
+    "[23:21:14.900] - Chip name is bl602\n[23:21:16.046] - handshake succeeded\n[23:21:16.057] - data read is b'0100020700000000000000002e0000083230376c62020000'\n[23:21:16.609] - ErrorCode: 0025, ErrorMsg: BFLB EFUSE MAC ADDR CRC FAIL\n[23:21:16.609] - read mac addr failed\n",
+    "BL602"
+)]
+fn real_logs_of_wrong_chips(#[case] log: &str, #[case] chip: &str) {
+    let diagnosis = explain_log(log.as_bytes());
+    let [finding] = &diagnosis.findings[..] else { panic!("{diagnosis:#?}") };
+    assert_eq!(finding.headline, format!("the tool was set to {chip}; the module is a BL702"));
+    assert_eq!(finding.certainty, Certainty::Certain);
+}
+
 #[test]
 fn the_chip_that_was_selected_is_named() {
     let headline = |log: &str| explain_log(log.as_bytes()).findings[0].headline.clone();

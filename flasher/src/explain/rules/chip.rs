@@ -18,6 +18,9 @@ pub(super) fn wrong_chip_selected(seen: &Seen) -> Option<Finding> {
     if seen.signals().any(|signal| matches!(signal, Signal::Rom(Rom::Other(_)))) {
         return None;
     }
+    if let Some(finding) = bl602_selected(seen) {
+        return Some(finding);
+    }
     let clock =
         [Signal::Failed(Step::Clock), Signal::Vendor(0x000C), Signal::Vendor(0x000D), Signal::UnpackTrouble];
     let para = [Signal::Failed(Step::FlashPara), Signal::Vendor(0x003B)];
@@ -82,6 +85,32 @@ fn explained(mut finding: Finding, seen: &Seen) -> Finding {
         ]);
     }
     finding
+}
+
+/// BL602 was selected: it is flashed through a RAM loader too, but through one of its own, and the MAC of a BL702 is longer.
+fn bl602_selected(seen: &Seen) -> Option<Finding> {
+    let (line, _) = seen.chips().find(|(_, chip)| *chip == Chip::Bl602)?;
+    let fails =
+        [Signal::Vendor(0x0025), Signal::Vendor(0x0023), Signal::Vendor(0x0003), Signal::Vendor(0x0001)];
+    let rom = Signal::Rom(Rom::Bl702);
+    if !seen.has(&rom) || !seen.has_any(&fails) || seen.chips().any(|(_, chip)| chip == Chip::Bl702) {
+        return None;
+    }
+    let mut lines = vec![line];
+    lines.extend(seen.lines(&rom).first());
+    lines.extend(seen.lines_of(&fails).first());
+    let headline = "the tool was set to BL602; the module is a BL702";
+    Some(
+        finding("wrong_chip_selected", Certainty::Certain, headline, lines)
+            .happened(&[
+                "The boot ROM told that it is a BL702 (version 07020001h), and the tool went on as with a BL602: that one's RAM loader, and a MAC address of six bytes where a BL702 has eight, so that its CRC never fits.",
+                "Nothing in this says that the module is broken or that the line is bad.",
+            ])
+            .next(&[
+                "choose BL702 in the tool",
+                "BOOT is D28 (GPIO28): hold it at 3.3 V through 1 k, then switch the power off and on or pulse EN low, and run the tool again",
+            ]),
+    )
 }
 
 /// The module is not a BL702, or sends what no BL702 sends.

@@ -91,7 +91,7 @@ fn nobody_answers(seen: &Seen) -> Option<Finding> {
             .next(&[
                 "hold BOOT (D28) at 3.3 V through 1 k, then pulse EN low or switch the power off and on; BOOT is looked at only then",
                 "cross the wires: module TX (GPIO14) to the adapter's RX, module RX (GPIO15) to its TX; join the grounds; 3.3 V levels only",
-                "take 500000 baud or less for the handshake, and the right port: bl702-flash ports",
+                "take 500000 baud or less for the handshake, and the right port (unplug the adapter and see which one goes)",
                 "if all that is right: uartboot_disable may be burnt, then only USB answers",
             ]),
     )

@@ -54,6 +54,6 @@ fn unread(seen: &Seen) -> Option<Finding> {
     (!lines.is_empty() && !seen.has_code(0x0407) && !seen.has_vendor(0x0023) && !seen.has_vendor(0x0021)).then(|| {
         finding("efuse_unread", Certainty::Possible, "the eFuses could not be read", lines)
             .happened(&["Command 41h was refused or not answered. No fuse of a BL702 forbids it: the request had a wrong length or address, or the session was lost before."])
-            .next(&["reset the module into ISP and read again: bl702-flash --port PORT efuse dump FILE"])
+            .next(&["reset the module into ISP (BOOT, D28, at 3.3 V) and read again"])
     })
 }

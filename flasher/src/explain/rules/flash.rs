@@ -95,7 +95,7 @@ fn erase(seen: &Seen) -> Option<Finding> {
             .next(&[
                 "do not reset into the firmware: part of it may be gone",
                 "check the 3.3 V supply under load (not from the adapter's 3.3 V pin), reset into ISP, erase again",
-                "if it fails at the same place: bl702-flash --port PORT info shows the protection bits",
+                "if it fails at the same place again, the flash is write-protected there or worn",
             ]),
     )
 }

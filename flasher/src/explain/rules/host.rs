@@ -34,7 +34,7 @@ fn of(trouble: HostTrouble, lines: Vec<usize>) -> Finding {
             .next(&["close it (Linux: fuser -v PORT names it), then run the tool again"]),
         HostTrouble::NoPort => certain("no_port", "there is no such port")
             .happened(&["The name is wrong, the adapter is not plugged in, or its driver is missing."])
-            .next(&["bl702-flash ports lists what is there; unplug and plug the adapter and look again"]),
+            .next(&["look which ports there are (Linux: ls /dev/ttyUSB* /dev/ttyACM*; Windows: the device manager), with the adapter plugged in and without"]),
         HostTrouble::Vanished => certain("port_vanished", "the adapter vanished while it was in use")
             .happened(&["The USB adapter was unplugged or reset itself, often because the module drew too much from its 3.3 V pin."])
             .next(&["feed the module from a supply of its own, take another cable, run the tool again: if it was writing, the flash is half written"]),
