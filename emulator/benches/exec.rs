@@ -145,9 +145,10 @@ fn start_up() {
     };
     let mut costs: Vec<f64> =
         (0..STARTS).map(|_| time(&[EMULATOR, "exec", "--", "true"]) - time(&["true"])).collect();
+    let median = median(&mut costs);
     println!(
-        "start and end: median {:.1} ms more than without exec (goal: 30 ms or less)",
-        median(&mut costs)
+        "start and end: median {median:.1} ms more than without exec, best {:.1} ms (goal: 30 ms or less)",
+        costs[0]
     );
 }
 
