@@ -49,7 +49,7 @@ Feature: Chips with fuses that lock something
     Then the flasher gives up with exit status 1
     And it says "would refuse this RAM loader with FL0206"
     And the flasher uploaded nothing
-    And it advises "run only images of its maker"
+    And it names as the likely cause "run only images of its maker"
 
   Scenario: The flasher sees a chip that wants encrypted images, and uploads nothing
     Given a healthy XT-ZB2 in programming mode
@@ -94,7 +94,7 @@ Feature: Chips with fuses that lock something
     Then the module answers nothing
     When I back up the flash
     Then the flasher gives up with exit status 1
-    And it says "no answer to the handshake"
+    And it says "no answer of the boot ROM to"
 
   Scenario: A chip that must not boot its flash is in programming mode whatever BOOT says
     Given a healthy XT-ZB2 with BOOT tied low

@@ -103,7 +103,7 @@ Feature: Straps, reset and power
     And a flasher that is told that EN is on RTS and BOOT on DTR
     When I back up the flash
     Then the flasher gives up with exit status 1
-    And it says "no answer to the handshake"
+    And it says "no answer of the boot ROM to"
     And the flasher asked for a pair of hands
     And the flash is as it was
 
@@ -112,6 +112,6 @@ Feature: Straps, reset and power
     And its flash is empty
     When I back up the flash
     Then the flasher gives up with exit status 1
-    And it says "no answer to the handshake at 500000 baud"
+    And it says "no answer of the boot ROM to"
     And the flasher asked for a pair of hands
     And it advises "hold BOOT (D28 on an XT-ZB2) at 3.3 V"

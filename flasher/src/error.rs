@@ -219,6 +219,16 @@ pub enum ErrorKind {
         /// The fourth byte of the answer to 36h.
         flag: u8,
     },
+    /// The flash says that it is larger than it is.
+    #[error("the flash says that it has {} KiB ({jedec}), but from {repeats_at:#x} on it holds the same again, and the eFuses name {} KiB", .claimed_bytes / 1024, .repeats_at / 1024)]
+    FlashRepeats {
+        /// What the flash says it is.
+        jedec: JedecId,
+        /// The size of that, in bytes.
+        claimed_bytes: u32,
+        /// Where it begins again.
+        repeats_at: u32,
+    },
     /// Nothing answers on the flash bus.
     #[error(
         "no flash answers: the JEDEC id reads {jedec} (flag byte {flag:02x}), as a bus without a working flash does"

@@ -72,6 +72,8 @@ pub enum Place {
 /// The state a scenario begins with.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// Modes of failure, by their names in the emulator's catalogue.
+    pub faults: Vec<String>,
     /// Profile of the board.
     pub profile: String,
     /// Fuses other than the profile's.

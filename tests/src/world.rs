@@ -66,14 +66,20 @@ pub enum Done {
 }
 
 /// A run of the flasher that failed, in the words a person reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     /// Exit status of the program.
     pub exit: u8,
     /// What happened.
     pub message: String,
+    /// What most probably is behind it.
+    pub cause: String,
+    /// What the run had overcome before.
+    pub troubles: String,
     /// State of the flash.
     pub flash: String,
+    /// How the module was left.
+    pub module: String,
     /// What to do.
     pub advice: String,
 }
@@ -83,7 +89,10 @@ impl From<Error> for Failure {
         Failure {
             exit: error.exit_code(),
             message: error.to_string(),
+            cause: error.cause().unwrap_or_default(),
+            troubles: error.failure().troubles.to_string(),
             flash: error.failure().flash.to_string(),
+            module: error.failure().module.to_string(),
             advice: error.advice(),
         }
     }
@@ -259,7 +268,7 @@ impl World {
         let options = self.connect_options()?;
         if let Err(refused) = options.check() {
             let message = refused.to_string();
-            self.run = Some(Err(Failure { exit: 2, message, flash: String::new(), advice: String::new() }));
+            self.run = Some(Err(Failure { exit: 2, message, ..Failure::default() }));
             return Ok(());
         }
         let options = Arc::new(options);

@@ -19,6 +19,9 @@ use crate::transfer::{RamLoader, Wire};
 /// How often the image is uploaded before giving up: once for each rate that may be tried with it.
 const UPLOADS: u32 = 1 + MAX_FALLBACKS;
 
+/// For two hashes of 1 MiB, where the flash says that it is larger than the fuses do.
+const SIZE_CHECK: Nanos = Nanos::from_secs(16);
+
 /// Bursts for the loader's handshake; the wait after each is longer than after the one before.
 const LOADER_BURSTS: u32 = 6;
 
@@ -45,7 +48,7 @@ impl ConnectOptions {
         });
         let handshakes = timing.jump_to_burst + self.loader_handshake_bound();
         // Most of `reach_bound` is for a person, who is needed once.
-        let identify = timing.reply_margin * 12 + SESSION_END_SILENCE * u64::from(UPLOADS);
+        let identify = timing.reply_margin * 12 + SESSION_END_SILENCE * u64::from(UPLOADS) + SIZE_CHECK;
         (upload + handshakes) * u64::from(UPLOADS) + self.reach_bound() + identify
     }
 
@@ -75,6 +78,7 @@ impl ConnectOptions {
 
     async fn to_loader(self: &Arc<Self>, link: &Link) -> Result<RamLoader> {
         let reached = self.reach(link).await?;
+        let device_info = reached.info.device_info();
         let wire = match self.bring_up(reached).await {
             Err(error) if matches!(error.kind(), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
                 self.leave_rom(link).await;
@@ -83,7 +87,11 @@ impl ConnectOptions {
             result => result?,
         };
         let mut loader = RamLoader::new(wire, Arc::clone(self));
-        match loader.identify_flash().await {
+        let identified = match loader.identify_flash().await {
+            Ok(()) => loader.compare_size(device_info).await,
+            Err(error) => Err(error),
+        };
+        match identified {
             Err(error) if is_about_flash(&error) => {
                 // What went wrong is known; that the reset works is not needed for it.
                 let _ = loader.reset().await;
@@ -251,7 +259,10 @@ fn never_answered(error: Error, uploads: u32, rates_bps: Vec<u32>) -> Error {
 
 /// Whether an error is about the flash, so that the loader is in step.
 pub(crate) fn is_about_flash(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::FlashUnknown { .. } | ErrorKind::FlashAbsent { .. })
+    matches!(
+        error.kind(),
+        ErrorKind::FlashUnknown { .. } | ErrorKind::FlashAbsent { .. } | ErrorKind::FlashRepeats { .. }
+    )
 }
 
 /// Whether a second upload may go better: not when the ROM or the eFuses gave a reason, or a person wants an end.

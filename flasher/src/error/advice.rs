@@ -43,6 +43,10 @@ fn of_kind(kind: &ErrorKind) -> String {
         ErrorKind::FlashUnknown { .. } => {
             "If you know the size of this flash (its data sheet, or the same module elsewhere), give it, as --flash-size 1MiB: reading then goes on with the loader's default settings, and every write is verified as always. Begin with a backup.".to_owned()
         }
+        ErrorKind::FlashRepeats { repeats_at, .. } => format!(
+            "Go on with the size that it really has, --flash-size {}KiB. Only if you are sure that both halves are meant to hold the same, give the larger size.",
+            repeats_at / 1024
+        ),
         ErrorKind::FlashAbsent { .. } => "Check that the flash is soldered and has its supply, and nothing else drives its pins. --flash-size does not help: there is nothing to read.".to_owned(),
         ErrorKind::FlashChanged { .. } => "Check the wiring, and whether it is still the same module. Then begin again.".to_owned(),
         ErrorKind::NotStarted => "Try --boot-baud 115200 and check the file given with --loader.".to_owned(),

@@ -53,6 +53,9 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::FlashUnknown { .. } => {
             "a flash part that is not in the RAM loader's list, or a damaged one that misreports its id"
         }
+        ErrorKind::FlashRepeats { .. } => {
+            "a part with a wrong id (remarked): addresses behind its end lead to its beginning again, so that writing there would destroy what is at the beginning"
+        }
         ErrorKind::FlashAbsent { .. } => {
             "the flash has no supply, is not soldered, is on other pins, or is dead; eFuses and boot ROM are not involved"
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bl702_protocol::boot_info::DeviceInfo;
 use bl702_protocol::code::Code;
 use bl702_protocol::jedec::{JedecId, LOADER_FLAG_IDENTIFIED};
 
@@ -16,6 +17,11 @@ use crate::session::Link;
 
 /// How often the MAC address is asked for until its CRC-32 is right.
 const MAC_TRIES: u32 = 3;
+
+/// Flash configurations of the fuses (ROM reference 3).
+const FUSED_512_KIB: u8 = 1;
+const FUSED_1_MIB: u8 = 2;
+
 /// How often the JEDEC id is asked for again while answers differ.
 const JEDEC_REPEATS: u32 = 3;
 
@@ -126,6 +132,37 @@ impl RamLoader {
                 "the RAM loader does not know this flash ({jedec}) and uses its default settings for it, with the size that was given; each step of a write is verified before the next one begins"
             );
             self.link().emit(Event::Warning { text });
+        }
+        Ok(())
+    }
+
+    /// Compares the size that the flash claims with the one that the fuses name. A flash that claims more and repeats itself
+    /// behind what the fuses name has no more than that: writing behind its end would overwrite its beginning.
+    ///
+    /// # Errors
+    /// [`ErrorKind::FlashRepeats`], unless the size was given.
+    pub(crate) async fn compare_size(&mut self, device_info: DeviceInfo) -> Result<()> {
+        let fused_bytes = match device_info.flash_config() {
+            FUSED_512_KIB => 512 * 1024,
+            FUSED_1_MIB => 1024 * 1024,
+            _ => return Ok(()),
+        };
+        let (jedec, claimed_bytes) = (self.flash.jedec, self.flash.size_bytes);
+        if claimed_bytes == fused_bytes || self.options.flash_size.is_some() {
+            return Ok(());
+        }
+        let text = format!(
+            "the flash says that it has {} KiB ({jedec}), the eFuses say {}: it may have been replaced",
+            claimed_bytes / 1024,
+            device_info.flash_config_text()
+        );
+        self.link().emit(Event::Warning { text });
+        let halves = FlashRange::new(0, fused_bytes).zip(FlashRange::new(fused_bytes, fused_bytes * 2));
+        if let Some((first, second)) = halves.filter(|(_, second)| second.end() <= claimed_bytes)
+            && self.sha256(first).await? == self.sha256(second).await?
+        {
+            let kind = ErrorKind::FlashRepeats { jedec, claimed_bytes, repeats_at: fused_bytes };
+            return Err(Error::new(kind));
         }
         Ok(())
     }

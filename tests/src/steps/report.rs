@@ -39,6 +39,24 @@ fn says_flash_state(world: &mut World, text: String) -> Step {
     Err(wrong(format!("it said {:?}", failure.flash)))
 }
 
+#[then(expr = "it names as the likely cause {string}")]
+fn names_cause(world: &mut World, text: String) -> Step {
+    let failure = world.failure()?;
+    if failure.cause.contains(&text) {
+        return Ok(());
+    }
+    Err(wrong(format!("it named {:?}", failure.cause)))
+}
+
+#[then(expr = "it says that the module {string}")]
+fn says_module_state(world: &mut World, text: String) -> Step {
+    let failure = world.failure()?;
+    if failure.module.contains(&text) {
+        return Ok(());
+    }
+    Err(wrong(format!("it said {:?}", failure.module)))
+}
+
 #[then(expr = "it advises {string}")]
 fn advises(world: &mut World, text: String) -> Step {
     let failure = world.failure()?;
