@@ -67,19 +67,19 @@ fn story(name: &str) -> String {
     assert_complete(name, &backup);
     assert_eq!(backup.status.success(), path("backup.bin").exists(), "{name}");
     if let Ok(bytes) = fs::read(path("backup.bin"))
-        && !["flash-smaller"].contains(&name)
+        // There the chip has another flash than the file of its cells.
+        && !["flash-smaller", "stuck-bits"].contains(&name)
     {
         assert!(bytes == flash_before(), "{name}: a backup that is not what the flash holds");
     }
     let place = format!("{PLACE:#x}=image.bin");
     let write = flasher(folder.path(), name, &["write", &place]);
     assert_complete(name, &write);
-    if write.status.success() {
+    if write.status.success() && name != "flash-smaller" {
         let mut expected = flash_before();
         expected[PLACE..PLACE + image().len()].copy_from_slice(&image());
         let flash = fs::read(path("flash.raw")).unwrap();
-        let len = flash.len().min(expected.len());
-        assert!(flash[..len] == expected[..len], "{name}: a success on a flash that is not right");
+        assert!(flash == expected, "{name}: a success on a flash that is not right");
     }
     assert_eq!(fs::read(path("image.bin")).unwrap(), image(), "{name}: an input file was changed");
     format!("{}: {}\n\n--- backup\n{}\n--- write\n{}", name, mode.about.title, told(&backup), told(&write))
@@ -108,7 +108,11 @@ fn locked_fuses_clocks_flash_and_a_wrong_tool_are_told_apart() {
     assert!(pll.0 == 1 && pll.1.contains("never answered") && pll.1.contains("crystal"), "{}", pll.1);
     assert!(!pll.1.contains("eFuse"), "{}", pll.1);
     let jedec = told("jedec-fail");
-    assert!(jedec.0 == 1 && jedec.1.contains("flag byte 00") && jedec.1.contains("--flash-size"), "{}", jedec.1);
+    assert!(
+        jedec.0 == 1 && jedec.1.contains("flag byte 00") && jedec.1.contains("--flash-size"),
+        "{}",
+        jedec.1
+    );
     let wrong = told("wrong-profile");
     assert_eq!(wrong.0, 0, "a healthy module: {}", wrong.1);
 }
@@ -120,7 +124,9 @@ fn an_unknown_flash_is_read_with_a_size() {
     let output = flasher(folder.path(), "jedec-fail", &["--flash-size", "1MiB", "backup", "backup.bin"]);
     assert!(output.status.success());
     assert!(fs::read(folder.path().join("backup.bin")).unwrap() == flash_before());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("warning: the RAM loader does not know this flash"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("warning: the RAM loader does not know this flash")
+    );
 }
 
 #[test]

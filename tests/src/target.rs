@@ -93,6 +93,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Setup {
         Setup {
+            faults: Vec::new(),
             profile: "xt-zb2".to_owned(),
             fuses: None,
             flash: Vec::new(),

@@ -143,13 +143,21 @@ pub struct FlasherSettings {
     pub baud_bps: u32,
     /// Whether it has a RAM loader image.
     pub has_loader: bool,
+    /// The size of the flash it is told.
+    pub flash_size: Option<u32>,
     /// The wiring it is told, if it is not the real one.
     pub wiring: Option<bl702_flasher::reset::Wiring>,
 }
 
 impl Default for FlasherSettings {
     fn default() -> FlasherSettings {
-        FlasherSettings { boot_baud_bps: 500_000, baud_bps: 2_000_000, has_loader: true, wiring: None }
+        FlasherSettings {
+            boot_baud_bps: 500_000,
+            baud_bps: 2_000_000,
+            has_loader: true,
+            flash_size: None,
+            wiring: None,
+        }
     }
 }
 
@@ -309,6 +317,7 @@ impl World {
             wiring,
             has_lines,
             loader,
+            flash_size: settings.flash_size,
             ..ConnectOptions::default()
         })
     }

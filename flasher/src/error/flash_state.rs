@@ -58,13 +58,7 @@ impl fmt::Debug for Rescue {
 impl FlashState {
     /// Whether the flash may hold neither its old nor its new content.
     pub fn is_unsettled(&self) -> bool {
-        matches!(
-            self,
-            FlashState::ChipErase
-                | FlashState::Changing { .. }
-                | FlashState::Unverified { .. }
-                | FlashState::NotRight { .. }
-        )
+        matches!(self, FlashState::ChipErase | FlashState::Changing { .. } | FlashState::Unverified { .. })
     }
 }
 

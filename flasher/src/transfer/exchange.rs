@@ -12,6 +12,10 @@ use crate::timing::Timing;
 /// A write that failed after it was acknowledged (loader reference 4, 31h).
 const LATE_WRITE_FAILURE: Code = Code(0x0006);
 
+/// How much longer than its time an answer may take whose pieces keep coming: the largest one in pieces of 1 byte a
+/// millisecond.
+const LONGEST_TRICKLE: Nanos = Nanos::from_secs(10);
+
 /// Why a request has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -135,10 +139,12 @@ impl Wire {
         let patience = request.work + self.timing.reply_margin;
         let transfer = Nanos::byte_times(request.data_len.unwrap_or(0) as u64 + 4, self.link.baud_bps());
         let mut waiting_since = self.link.sent_at();
+        let mut trickle_until = waiting_since + patience + transfer;
         let mut decoder = ReplyDecoder::new(request.shape());
         let mut pending = 0;
         loop {
-            let deadline = waiting_since + patience + transfer;
+            // An adapter may hand an answer over in small pieces: while they come, it is waited for.
+            let deadline = (waiting_since + patience + transfer).max(trickle_until);
             let bytes = match self.link.read_answer(decoder.missing(), deadline).await {
                 Ok(bytes) => bytes,
                 Err(LinkError::Halted) => return Err(Trouble::Halted),
@@ -149,6 +155,8 @@ impl Wire {
                     return Err(Trouble::NoAnswer { waited: patience + transfer, pending });
                 }
             };
+            let latest = waiting_since + patience + transfer + LONGEST_TRICKLE;
+            trickle_until = (self.link.now() + self.timing.reply_margin).min(latest);
             let reply = match decoder.push(&bytes) {
                 Ok((_, reply)) => reply,
                 Err(error) => return Err(self.garbled(&error.got, error.to_string()).await),

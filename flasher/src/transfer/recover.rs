@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::frame::{FAIL, OK};
 use bl702_protocol::jedec::JedecId;
 
 use super::ask::{CHECKSUM_ERROR, MAX_RESTARTS, MAX_RESYNCS, SESSION_ERRORS};
@@ -12,6 +13,7 @@ use crate::baud::{MAX_FALLBACKS, lower_rate};
 use crate::error::{Error, ErrorKind, FlashState, Result, quoted_text};
 use crate::event::{Event, SilenceReason};
 use crate::request::{Request, Side};
+use crate::session::LinkError;
 
 /// Damaged or missing answers in a short time after which a lower rate is taken.
 const DAMAGE_LIMIT: u32 = 3;
@@ -85,7 +87,11 @@ impl RamLoader {
         let link = self.link().clone();
         let quiet = self.wire.timing.quiet;
         link.sleep_until(link.sent_at()).await.map_err(ErrorKind::from)?;
-        let rest = link.drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?;
+        let mut rest = Vec::new();
+        if request.most_pending > 0 {
+            rest = self.rest_of_erase(request).await?;
+        }
+        rest.extend(link.drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?);
         self.note_heard(&rest);
         self.check_pending(request, &rest)?;
         Ok(Recovery::SameRate)
@@ -118,6 +124,22 @@ impl RamLoader {
     fn note_heard(&mut self, bytes: &[u8]) {
         let room = MOST_HEARD.saturating_sub(self.state.heard.len());
         self.state.heard.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// What comes of an erase whose answer was damaged, until it is over: before that the loader takes one frame at most.
+    async fn rest_of_erase(&mut self, request: &Request) -> Result<Vec<u8>> {
+        let link = self.link().clone();
+        let mut rest = link.take_input();
+        let is_over =
+            |rest: &[u8]| rest.ends_with(&OK) || rest.iter().rev().skip(2).take(2).eq(FAIL.iter().rev());
+        while !is_over(&rest) {
+            match link.read_some(usize::MAX, link.now() + request.work).await {
+                Ok(bytes) => rest.extend(bytes),
+                Err(LinkError::TimedOut) => break,
+                Err(LinkError::Halted) => return Err(Error::new(ErrorKind::Interrupted)),
+            }
+        }
+        Ok(rest)
     }
 
     /// Bytes that nobody waited for may tell of an erase that nobody wanted.

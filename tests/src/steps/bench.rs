@@ -87,6 +87,21 @@ fn fuse_is_burnt(world: &mut World, name: String) -> Step {
     world.set_up(|setup| setup.fuses = Some(fuses))
 }
 
+/// A mode of the emulator's catalogue (`bl702-emu faults`).
+#[given(expr = "the fault {string}")]
+fn fault(world: &mut World, name: String) -> Step {
+    world.set_up(|setup| setup.faults.push(name))
+}
+
+#[then("the fault has shown")]
+fn fault_fired(world: &mut World) -> Step {
+    let report = world.need(|target| Ok(target.module_mut()?.fault_report()))?;
+    match report.faults.iter().find(|fault| fault.fired == 0) {
+        None => Ok(()),
+        Some(fault) => Err(wrong(format!("{} never fired", fault.name))),
+    }
+}
+
 #[given("its flash refuses to be erased")]
 fn erase_fails(world: &mut World) -> Step {
     inject(world, FlashFaults { erase: true, ..FlashFaults::default() })

@@ -60,6 +60,11 @@ fn image_of_a_part(world: &mut World, size: Size, address: Address) -> Step {
     Ok(())
 }
 
+#[given(expr = "a flasher that is told that the flash has {size}")]
+fn told_size(world: &mut World, size: Size) {
+    world.flasher.flash_size = Some(size.0);
+}
+
 fn pieces(world: &World) -> Result<Pieces, Trouble> {
     let (address, bytes) = world.image.clone().ok_or_else(|| wrong("the scenario has no image"))?;
     let piece = Piece::new(u64::from(address), bytes).map_err(|error| wrong(error.to_string()))?;

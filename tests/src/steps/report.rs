@@ -116,6 +116,29 @@ fn changed(world: &mut World, erased: Size, programmed: Size) -> Step {
     Err(wrong(format!("{} bytes erased, {} programmed", report.erased_bytes, report.programmed_bytes)))
 }
 
+#[then(expr = "it tells that it had to overcome {string}")]
+fn overcame(world: &mut World, text: String) -> Step {
+    let told = world.events.iter().find_map(|event| match event {
+        Event::Survived(troubles) => Some(troubles.to_string()),
+        _ => None,
+    });
+    match told {
+        Some(told) if told.contains(&text) => Ok(()),
+        told => Err(wrong(format!("it told {told:?}"))),
+    }
+}
+
+#[then("it had nothing to overcome")]
+fn overcame_nothing(world: &mut World) -> Step {
+    expect_event(world, "tell of trouble", false, |event| matches!(event, Event::Survived(_)))
+}
+
+#[then(expr = "it warns {string}")]
+fn warns(world: &mut World, text: String) -> Step {
+    let is = |event: &Event| matches!(event, Event::Warning { text: told } if told.contains(&text));
+    expect_event(world, "warn of it", true, is)
+}
+
 fn expect_event(world: &World, what: &str, wanted: bool, is: impl Fn(&Event) -> bool) -> Step {
     if world.events.iter().any(is) == wanted {
         return Ok(());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bl702_emulator::fault::catalogue;
 use bl702_emulator::module::Module;
 use bl702_emulator::profile::{Boot, Profile};
 use bl702_flasher::port::Port;
@@ -21,7 +22,7 @@ impl EmulatedTarget {
     /// Powers one up.
     ///
     /// # Panics
-    /// If there is no such profile.
+    /// If there is no such profile or fault.
     pub fn power_up(setup: &Setup) -> EmulatedTarget {
         let mut profile = Profile::builtin(&setup.profile).unwrap_or_else(|error| panic!("{error}"));
         profile.boot = setup.boot;
@@ -33,6 +34,9 @@ impl EmulatedTarget {
             .flash(setup.flash.clone());
         if let Some(fuses) = setup.fuses {
             builder = builder.efuse(fuses);
+        }
+        for name in &setup.faults {
+            builder = builder.faults(catalogue::load(name).unwrap_or_else(|error| panic!("{error}")));
         }
         EmulatedTarget { port: EmulatedPort::new(builder.build(), BAUD_BPS) }
     }

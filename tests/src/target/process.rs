@@ -48,6 +48,7 @@ impl ProcessTarget {
         option("--boot", boot_word(setup.boot).into());
         option("--wiring", wiring_word(setup.wiring).into());
         option("--start", if setup.start == Start::Loader { "loader" } else { "rom" }.into());
+        setup.faults.iter().for_each(|fault| option("--fault", fault.into()));
         let serving = Serving::start(&arguments);
         let port = open(&folder);
         Ok(ProcessTarget { port, serving: Some(serving), arguments, first_fuses, folder })
