@@ -33,7 +33,8 @@ impl ConnectOptions {
         let reset = duration(&self.wiring.into_isp(timing));
         let quick = (timing.ok_wait + timing.quiet * 10) * u64::from(FIRST_BURSTS);
         let patient = SESSION_END_SILENCE + timing.ok_wait * 10 + timing.quiet * 10;
-        let hands = timing.hands + SESSION_END_SILENCE * (1 + timing.hands.0 / SESSION_END_SILENCE.0);
+        let hands =
+            timing.hands + (SESSION_END_SILENCE + reset) * (1 + timing.hands.0 / SESSION_END_SILENCE.0);
         let info = (timing.reply_margin + Nanos::from_millis(200)) * 3;
         (reset + quick + patient + info) * u64::from(ROUNDS) + hands
     }
@@ -100,6 +101,10 @@ impl ConnectOptions {
         let end = link.now() + timing.hands;
         link.emit(Event::NeedsHands { wait_ms: timing.hands.as_millis(), can_reset: self.can_reset() });
         loop {
+            if self.can_reset() {
+                // A BOOT pin that nothing drives is high after some resets only; a reset line may have a loose contact.
+                self.reset_into_isp(link).await?;
+            }
             for _ in 0..Handshake::bursts_in_a_row(link.baud_bps()) {
                 if link.now() >= end {
                     return Err(self.no_handshake(&handshake));
