@@ -106,8 +106,10 @@ impl Clues {
             Event::Command { stage: Stage::Loader, id, known: true, .. } => {
                 self.loader_worked |= *id != LoaderCommand::GetBootInfo.id();
             }
-            Event::Refused { stage, code, .. } => {
-                if *stage == Stage::Rom {
+            Event::Refused { stage, id, code } => {
+                // An answer to the unknown command itself is none to its payload.
+                let to_itself = self.searching.is_some_and(|index| self.unknown[index].id == *id);
+                if *stage == Stage::Rom && !to_itself {
                     self.payload_was_read(timed.at);
                 }
                 self.refused.push(*code);
