@@ -133,3 +133,21 @@ fn a_mode_can_be_copied() {
         (2, Some("error: no fault is called \"stal\"; there are stall"))
     );
 }
+
+#[test]
+fn exec_reports_what_fired() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report.json");
+    let faults = ["--fault", "boot-strap-low", "--fault", "stall"];
+    let args = [&["exec"], &faults[..], &["--report", arg(&report), "--", "true"]].concat();
+    let (code, _, stderr) = outcome(&args);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("\n  faults      boot-strap-low (device): fired at "), "{stderr}");
+    assert!(stderr.contains("\n              stall (line): armed, never fired\n"), "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    assert_eq!(report["faults"][0]["fired"], 1);
+    assert_eq!(
+        report["faults"][1],
+        serde_json::json!({"name": "stall", "seam": "line", "fired": 0, "first": null})
+    );
+}
