@@ -136,8 +136,16 @@ impl Started {
     ///
     /// # Panics
     /// If it has not ended after [`LIMIT`].
-    pub fn finish(mut self) -> Ended {
-        let status = self.process.wait();
+    pub fn finish(self) -> Ended {
+        self.finish_within(LIMIT)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it has not ended after `limit`.
+    pub fn finish_within(mut self, limit: Duration) -> Ended {
+        let status = self.process.wait_within(limit);
         let mut stdout = self.said;
         // The channels end with the pipes, which nobody but the program held.
         stdout.extend(self.stdout.iter().flatten());
@@ -184,7 +192,11 @@ impl Process {
     }
 
     fn wait(&mut self) -> ExitStatus {
-        assert!(readable(self.exit.as_fd()), "a program has not ended after {} s", LIMIT.as_secs());
+        self.wait_within(LIMIT)
+    }
+
+    fn wait_within(&mut self, limit: Duration) -> ExitStatus {
+        assert!(readable(self.exit.as_fd(), limit), "a program has not ended after {} s", limit.as_secs());
         self.child.wait().expect("cannot wait for a child process")
     }
 }
@@ -217,9 +229,9 @@ impl Killer {
     }
 }
 
-/// Whether something can be read (or a process has ended) within [`LIMIT`].
-fn readable(descriptor: BorrowedFd<'_>) -> bool {
-    let limit = Timespec { tv_sec: LIMIT.as_secs() as i64, tv_nsec: 0 };
+/// Whether something can be read (or a process has ended) within `limit`.
+fn readable(descriptor: BorrowedFd<'_>, limit: Duration) -> bool {
+    let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: 0 };
     let mut waited = [PollFd::new(&descriptor, PollFlags::IN)];
     loop {
         match poll(&mut waited, Some(&limit)) {
@@ -253,7 +265,7 @@ impl Serving {
         let stderr = lines(process.child.stderr.take().expect("its output was to be piped"));
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {
-            assert!(readable(stdout.as_fd()), "bl702-emu says nothing: {command:?}");
+            assert!(readable(stdout.as_fd(), LIMIT), "bl702-emu says nothing: {command:?}");
             let mut byte = [0];
             let count = stdout.read(&mut byte).expect("cannot read what bl702-emu says");
             assert!(count == 1, "bl702-emu ended at once: {}", text(stderr.iter()));

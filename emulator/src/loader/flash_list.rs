@@ -47,16 +47,21 @@ const DUAL_OUTPUT_KINDS: &[(u8, u8)] = &[(0xc2, 0x20), (0x51, 0x40), (0x5e, 0x32
 const QUAD_IO: u8 = 0x04;
 const DUAL_OUTPUT_UNWRAPPED: u8 = 0x11;
 
+/// Whether a part is in a list.
+pub(crate) fn is_known(jedec_id: [u8; 3]) -> bool {
+    let [manufacturer, kind, capacity] = jedec_id;
+    KNOWN_IDS.iter().any(|(known_manufacturer, known_kind, first, last)| {
+        (manufacturer, kind) == (*known_manufacturer, *known_kind) && (*first..=*last).contains(&capacity)
+    })
+}
+
 /// The configuration for a known part; `None` for one that is in no list.
 pub(super) fn config(jedec_id: [u8; 3]) -> Option<FlashConfig> {
-    let [manufacturer, kind, capacity] = jedec_id;
-    let known = KNOWN_IDS.iter().any(|(known_manufacturer, known_kind, first, last)| {
-        (manufacturer, kind) == (*known_manufacturer, *known_kind) && (*first..=*last).contains(&capacity)
-    });
+    let [manufacturer, kind, _] = jedec_id;
     let chip_erase_ms = if jedec_id == SHORT_CHIP_ERASE_ID { SHORT_CHIP_ERASE_MS } else { CHIP_ERASE_MS };
     let dual = DUAL_OUTPUT_KINDS.contains(&(manufacturer, kind));
     let io_mode = if dual { DUAL_OUTPUT_UNWRAPPED } else { QUAD_IO };
-    known.then(|| config_with(io_mode, chip_erase_ms))
+    is_known(jedec_id).then(|| config_with(io_mode, chip_erase_ms))
 }
 
 /// The configuration before anything is identified.

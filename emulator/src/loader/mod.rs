@@ -11,7 +11,7 @@ mod commands;
 mod data;
 mod efuse_commands;
 mod flash_erase;
-mod flash_list;
+pub(crate) mod flash_list;
 mod flash_program;
 mod flash_read;
 mod flash_registers;

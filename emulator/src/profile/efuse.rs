@@ -71,7 +71,7 @@ impl RawEfuse {
     }
 }
 
-fn hex_bytes<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], ProfileError> {
+pub(super) fn hex_bytes<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], ProfileError> {
     let error = || ProfileError::Hex { field, bytes: N };
     if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(error());

@@ -5,7 +5,7 @@ mod error;
 
 use serde::{Deserialize, Serialize};
 
-use efuse::RawEfuse;
+use efuse::{RawEfuse, hex_bytes};
 pub use error::ProfileError;
 
 use crate::flash::{Flash, FlashPart, FlashSpeed, FlashTimes, StatusLayout};
@@ -19,6 +19,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("bl702-1m-winbond", include_str!("../../../fixtures/profiles/bl702-1m-winbond.toml")),
     ("bl702-1m-xt", include_str!("../../../fixtures/profiles/bl702-1m-xt.toml")),
     ("bl702-2m", include_str!("../../../fixtures/profiles/bl702-2m.toml")),
+    ("bl702-unknown-flash", include_str!("../../../fixtures/profiles/bl702-unknown-flash.toml")),
     ("vectors-rom", include_str!("../../../fixtures/profiles/vectors-rom.toml")),
     ("vectors-loader", include_str!("../../../fixtures/profiles/vectors-loader.toml")),
 ];
@@ -155,6 +156,8 @@ struct RawFlash {
     speed: FlashSpeed,
     #[serde(default)]
     times: FlashTimeOverrides,
+    /// Another id than the part's own, as command 9Fh gives it.
+    jedec_id: Option<String>,
     /// Other status registers than the part's own.
     status: Option<StatusLayout>,
 }
@@ -189,6 +192,9 @@ impl Profile {
             part: raw.flash.part.clone(),
             known: join(crate::flash::PARTS.iter().map(|part| part.name)),
         })?;
+        if let Some(jedec_id) = &raw.flash.jedec_id {
+            flash_part.jedec_id = hex_bytes("flash.jedec_id", jedec_id)?;
+        }
         if let Some(status) = raw.flash.status {
             flash_part.status = status;
         }

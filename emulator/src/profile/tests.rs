@@ -51,6 +51,12 @@ fn worst_speed_and_overrides_make_the_times() {
 }
 
 #[test]
+fn a_flash_may_have_another_id_than_its_part() {
+    let flash = Profile::builtin("bl702-unknown-flash").unwrap().new_flash();
+    assert_eq!((flash.jedec_id(), flash.capacity_bytes()), ([0xa5, 0x40, 0x14], 0x10_0000));
+}
+
+#[test]
 fn fuses_come_as_a_whole_by_word_and_by_name() {
     let whole = "hex = \"".to_owned() + &"01".repeat(128) + "\"\n[efuse.words]\n\"10\" = 0x00100000\n";
     let (head, _) = XT_ZB2.split_once("[efuse]").unwrap();
@@ -81,6 +87,7 @@ fn fuses_come_as_a_whole_by_word_and_by_name() {
 #[case::short_mac("3230376c62020000", "3230376c6202", "efuse.mac must be 8 bytes in hex")]
 #[case::mac_digits("3230376c62020000", "3230376c6202000g", "efuse.mac must be 8 bytes in hex")]
 #[case::mac_sign("3230376c62020000", "3230376c620200+0", "efuse.mac must be 8 bytes in hex")]
+#[case::jedec_id("speed = ", "jedec_id = \"c220\"\nspeed = ", "flash.jedec_id must be 3 bytes in hex")]
 #[case::no_such_lock("\"wifi_mac\"", "\"mac\"", "efuse lock \"mac\" is not known; there are: slot4_l, ")]
 #[case::fuse_word("locks = [", "words = { \"82\" = 1 }\nlocks = [", "efuse.words.82 is no word")]
 #[case::not_toml("name = ", "name ", "profile is not valid")]

@@ -8,6 +8,7 @@ use super::ByteCounts;
 use crate::Nanos;
 use crate::event::{Event, Stage, TimedEvent};
 use crate::line::Burst;
+use crate::loader::flash_list::is_known;
 use crate::module::Module;
 
 /// A probable cause.
@@ -39,6 +40,23 @@ struct Frame {
 /// How long after the end of a frame the boot ROM may still be at work on it.
 const LAG: Nanos = Nanos::from_millis(20);
 
+/// What a host also sends to a RAM loader that it takes for the boot ROM: a question, and the start of an image.
+const MISTAKEN_FOR_ROM: &[LoaderCommand] = &[LoaderCommand::GetBootInfo, LoaderCommand::MemoryWrite];
+
+/// What a host that does not know its flash yet sends to a RAM loader.
+const BEFORE_FLASH_IS_USED: &[LoaderCommand] = &[
+    LoaderCommand::GetBootInfo,
+    LoaderCommand::MemoryWrite,
+    LoaderCommand::ReadMac,
+    LoaderCommand::SetFlashParameters,
+    LoaderCommand::ReadJedecId,
+    LoaderCommand::Reset,
+];
+
+fn is_one_of(commands: &[LoaderCommand], id: u8) -> bool {
+    commands.iter().any(|command| command.id() == id)
+}
+
 /// Collects what points to a cause.
 #[derive(Debug)]
 pub(super) struct Clues {
@@ -50,6 +68,10 @@ pub(super) struct Clues {
     /// The RAM loader ran, and no session of the boot ROM had come before.
     found_loader: bool,
     loader_worked: bool,
+    /// The flash's id, if the RAM loader does not know it.
+    unknown_flash: Option<[u8; 3]>,
+    flash_id_read: bool,
+    flash_used: bool,
     image_tried: bool,
     handshake_tried: bool,
     frame: Option<Frame>,
@@ -68,6 +90,9 @@ impl Clues {
             encrypted: efuse.cpu_enc_en(),
             found_loader: false,
             loader_worked: false,
+            unknown_flash: Some(module.flash().jedec_id()).filter(|jedec_id| !is_known(*jedec_id)),
+            flash_id_read: false,
+            flash_used: false,
             image_tried: false,
             boot_high: module.boot_high(),
             answered: false,
@@ -104,7 +129,9 @@ impl Clues {
                 self.payload_was_read(timed.at);
             }
             Event::Command { stage: Stage::Loader, id, known: true, .. } => {
-                self.loader_worked |= *id != LoaderCommand::GetBootInfo.id();
+                self.flash_id_read |= *id == LoaderCommand::ReadJedecId.id();
+                self.loader_worked |= !is_one_of(MISTAKEN_FOR_ROM, *id);
+                self.flash_used |= !is_one_of(BEFORE_FLASH_IS_USED, *id);
             }
             Event::Refused { stage, id, code } => {
                 // An answer to the unknown command itself is none to its payload.
@@ -181,9 +208,20 @@ impl Clues {
                 "many clients can't go on from there; reset the module first",
             )
         } else {
-            return None;
+            return self.flash_not_known();
         };
         Some(Finding { cause: cause.to_owned(), explanation: explanation.to_owned() })
+    }
+
+    fn flash_not_known(&self) -> Option<Finding> {
+        let [manufacturer, kind, capacity] = self.unknown_flash?;
+        (self.flash_id_read && !self.flash_used).then(|| Finding {
+            cause: format!(
+                "the RAM loader does not know the flash (JEDEC id {manufacturer:02x} {kind:02x} {capacity:02x})"
+            ),
+            explanation: "many clients go no further then; with 00 00 00 or ff ff ff no flash answers at all"
+                .to_owned(),
+        })
     }
 
     fn silence(&self, bytes: &ByteCounts) -> Option<Finding> {
