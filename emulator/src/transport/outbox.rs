@@ -10,6 +10,17 @@ use crate::uart::{rates_agree, resample};
 /// More are lost, as on a real port.
 pub const OUTBOX_BYTES: usize = 65_536;
 
+/// An adapter hands over what has come when the line goes quiet, or so many bytes have come, or the first of them has
+/// waited so long: hosts that poll see short replies whole. About what USB adapters do (CH340: 32 bytes; FTDI: 62 bytes
+/// or 16 ms; CP210x: 64 bytes).
+const PACKET_BYTES: usize = 62;
+const PACKET_WAIT: Nanos = Nanos::from_millis(2);
+
+/// The first packet after a silence waits for the host to ask for it, once a millisecond (USB frame). What follows is under
+/// way while the host takes that one. Hosts rely on it: a frame that follows the `OK` of a handshake within half a
+/// millisecond is lost, and behind an adapter nobody can be that fast.
+pub const FIRST_PACKET_WAIT: Nanos = Nanos::from_millis(1);
+
 /// The host's receiver: an 8N1 UART at the client's rate.
 #[derive(Debug, Default)]
 pub struct HostReceiver {
@@ -57,24 +68,49 @@ impl HostReceiver {
 #[derive(Debug)]
 pub struct Outbox {
     latency: Nanos,
+    first_packet_wait: Nanos,
     queue: VecDeque<(Nanos, Vec<u8>)>,
     length: usize,
+    /// More may come for the last packet in the queue.
+    open: bool,
+    /// Nothing was on the line before the last packet.
+    first: bool,
+    /// The line is quiet.
+    quiet: bool,
 }
 
 impl Outbox {
-    /// An empty queue that keeps bytes for `latency`, like a slow adapter.
-    pub fn new(latency: Nanos) -> Outbox {
-        Outbox { latency, queue: VecDeque::new(), length: 0 }
+    /// An empty queue that keeps bytes for `latency`, like a slow adapter, and the first after a silence for
+    /// `first_packet_wait` more.
+    pub fn new(latency: Nanos, first_packet_wait: Nanos) -> Outbox {
+        let queue = VecDeque::new();
+        Outbox { latency, first_packet_wait, queue, length: 0, open: false, first: true, quiet: true }
     }
 
     /// Adds bytes that are on the host's side of the line at `wall`; gives how many found no room.
-    pub fn push(&mut self, wall: Nanos, mut bytes: Vec<u8>) -> usize {
+    ///
+    /// `more` tells that the line is not quiet yet.
+    pub fn push(&mut self, wall: Nanos, mut bytes: Vec<u8>, more: bool) -> usize {
         let room = OUTBOX_BYTES - self.length;
         let lost = bytes.len().saturating_sub(room);
         bytes.truncate(room);
-        if !bytes.is_empty() {
-            self.length += bytes.len();
-            self.queue.push_back((wall + self.latency, bytes));
+        self.length += bytes.len();
+        let was_quiet = std::mem::replace(&mut self.quiet, !more);
+        match self.queue.back_mut() {
+            Some((_, packet)) if self.open => packet.extend(bytes),
+            _ if !bytes.is_empty() => {
+                self.first = was_quiet;
+                self.queue.push_back((wall + PACKET_WAIT + self.latency, bytes));
+            }
+            _ => return lost,
+        }
+        self.open = more;
+        let wait = if self.first { self.first_packet_wait } else { Nanos::ZERO };
+        if let Some((due, packet)) = self.queue.back_mut()
+            && (!more || packet.len() >= PACKET_BYTES)
+        {
+            *due = (*due).min(wall + wait + self.latency);
+            self.open = false;
         }
         lost
     }
@@ -158,8 +194,8 @@ mod tests {
 
     #[test]
     fn latency_holds_bytes_back() {
-        let mut outbox = Outbox::new(Nanos::from_millis(2));
-        outbox.push(Nanos::from_millis(1), b"OK".to_vec());
+        let mut outbox = Outbox::new(Nanos::from_millis(2), Nanos::ZERO);
+        outbox.push(Nanos::from_millis(1), b"OK".to_vec(), false);
         assert_eq!(outbox.due(Nanos::from_micros(2_999)), None);
         assert_eq!(outbox.next_due(), Some(Nanos::from_millis(3)));
         assert_eq!(outbox.due(Nanos::from_millis(3)), Some(&b"OK"[..]));
@@ -170,13 +206,53 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_comes_whole_unless_it_is_long_or_slow() {
+        let at = Nanos::from_micros;
+        let mut outbox = Outbox::new(Nanos::ZERO, Nanos::ZERO);
+        outbox.push(at(0), b"OK\x02\x00".to_vec(), true);
+        assert_eq!(outbox.due(at(100)), None);
+        outbox.push(at(100), b"ab".to_vec(), false);
+        assert_eq!(outbox.due(at(100)), Some(&b"OK\x02\x00ab"[..]));
+        outbox.consume(6);
+
+        outbox.push(at(200), b"slow".to_vec(), true);
+        assert_eq!((outbox.due(at(2_199)), outbox.next_due()), (None, Some(at(2_200))));
+        outbox.consume(4);
+        outbox.push(at(2_300), b"rest".to_vec(), false);
+        assert_eq!(outbox.due(at(2_300)), Some(&b"rest"[..]));
+        outbox.consume(4);
+
+        outbox.push(at(3_000), vec![1; PACKET_BYTES], true);
+        outbox.push(at(3_001), vec![2; 3], true);
+        assert_eq!(outbox.due(at(3_001)), Some(&[1; PACKET_BYTES][..]));
+        outbox.consume(PACKET_BYTES);
+        assert_eq!(outbox.due(at(3_001)), None);
+        outbox.push(at(3_002), Vec::new(), false);
+        assert_eq!(outbox.due(at(3_002)), Some(&[2; 3][..]));
+    }
+
+    #[test]
+    fn the_first_packet_after_a_silence_waits_and_what_follows_it_does_not() {
+        let at = Nanos::from_micros;
+        let mut outbox = Outbox::new(Nanos::ZERO, FIRST_PACKET_WAIT);
+        outbox.push(at(0), b"OK".to_vec(), false);
+        assert_eq!((outbox.due(at(999)), outbox.due(at(1_000))), (None, Some(&b"OK"[..])));
+        outbox.consume(2);
+        outbox.push(at(5_000), vec![1; PACKET_BYTES], true);
+        outbox.push(at(7_000), vec![2; 3], false);
+        assert_eq!((outbox.due(at(5_999)), outbox.due(at(6_000))), (None, Some(&[1; PACKET_BYTES][..])));
+        outbox.consume(PACKET_BYTES);
+        assert_eq!(outbox.due(at(7_000)), Some(&[2; 3][..]));
+    }
+
+    #[test]
     fn what_does_not_fit_is_lost_and_counted() {
-        let mut outbox = Outbox::new(Nanos::ZERO);
-        assert_eq!(outbox.push(Nanos::ZERO, vec![0; OUTBOX_BYTES - 1]), 0);
+        let mut outbox = Outbox::new(Nanos::ZERO, Nanos::ZERO);
+        assert_eq!(outbox.push(Nanos::ZERO, vec![0; OUTBOX_BYTES - 1], false), 0);
         assert!(outbox.is_crowded());
-        assert_eq!(outbox.push(Nanos::ZERO, b"abc".to_vec()), 2);
+        assert_eq!(outbox.push(Nanos::ZERO, b"abc".to_vec(), false), 2);
         outbox.discard_due(Nanos::ZERO);
         assert!(!outbox.is_crowded());
-        assert_eq!(outbox.push(Nanos::ZERO, b"abc".to_vec()), 0);
+        assert_eq!(outbox.push(Nanos::ZERO, b"abc".to_vec(), false), 0);
     }
 }

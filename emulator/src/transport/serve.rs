@@ -14,7 +14,7 @@ use super::held_file::{HeldFileError, HeldMemories};
 use super::host::{HostError, HostHeard, HostSide};
 use super::journal::Journal;
 use super::modem::{Modem, SerialDriver};
-use super::outbox::{HostReceiver, Outbox};
+use super::outbox::{FIRST_PACKET_WAIT, HostReceiver, Outbox};
 use super::pace::{Pace, Paced, Progress};
 use super::pty::{HostRates, PtyError};
 use super::record::{RecordError, Recorder};
@@ -113,6 +113,10 @@ impl Port {
         let (control, requests) = PortControl::channel();
         let status = SharedStatus::new(host.path().to_owned(), host.rates());
         status.change(|status| status.faults = module.fault_report());
+        let first_packet_wait = match options.pace {
+            Pace::Wire => FIRST_PACKET_WAIT,
+            Pace::None => Nanos::ZERO,
+        };
         Ok(Port {
             unplugged: None,
             modem: Modem::new(options.driver, options.wiring, options.boot),
@@ -124,7 +128,7 @@ impl Port {
             alarm: Alarm::new(clock)?,
             journal: Journal::new(options.recorder, options.observer, &module),
             paced: Paced::new(module, options.pace),
-            outbox: Outbox::new(options.latency),
+            outbox: Outbox::new(options.latency, first_packet_wait),
             memories: options.memories,
             receiver: HostReceiver::default(),
             blocked: false,
@@ -300,7 +304,7 @@ impl Port {
                 Cow::Owned(garbled) => garbled,
                 Cow::Borrowed(_) => bytes,
             };
-            let lost = self.outbox.push(wall, bytes);
+            let lost = self.outbox.push(wall, bytes, more);
             if lost > 0 {
                 self.host.overrun();
                 if self.status.get().unread_bytes_lost == 0 {
