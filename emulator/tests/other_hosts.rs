@@ -1,7 +1,7 @@
 //! Hosts that no package registry has, byte by byte with their own pauses, in virtual time: what blisp (pine64/blisp),
 //! EasyFlasher (openshwprojects/BK7231GUIFlashTool) and jq_flasher (Jatsekku/jq_flasher) send, in what pieces, how long they
 //! wait for what, and how they read it. Told from their published sources, nothing is taken from them.
-#![allow(clippy::unwrap_used, reason = "test support code: a failure is a failed test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test support code: a failure is a failed test")]
 
 use bl702_emulator::Nanos;
 use bl702_emulator::line::Burst;
