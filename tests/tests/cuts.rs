@@ -2,7 +2,7 @@
 //! second one puts right.
 //!
 //! A cable can be cut in two ways, an adapter that is pulled out or a wire that breaks. By day the write has the one behind
-//! every byte and the backup the other, and the two others have it behind every seventh. `BL702_NIGHTLY=1` makes it every byte
+//! every byte and the backup the other, and the two others have it behind every 31st. `BL702_NIGHTLY=1` makes it every byte
 //! for all, with a second run behind each, and adds all pairs of power cuts.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -210,12 +210,12 @@ fn adapter_pulled_behind_every_byte_of_a_write() {
 
 #[test]
 fn adapter_pulled_in_a_backup() {
-    link_cuts(&backup_of_16_kib(), true, by_day(7));
+    link_cuts(&backup_of_16_kib(), true, by_day(31));
 }
 
 #[test]
 fn wire_broken_in_a_write() {
-    link_cuts(&write_of(0x4000), false, by_day(7));
+    link_cuts(&write_of(0x4000), false, by_day(31));
 }
 
 #[test]
