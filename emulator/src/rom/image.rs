@@ -2,7 +2,6 @@
 //!
 //! States, order of checks and codes: `reference/rom-and-module.md` section 1.4.
 
-use aes::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use bl702_protocol::code::Code;
 use bl702_protocol::crc::crc32;
 use bl702_protocol::image::boot_header::{BOOT_HEADER_LEN, BootHeader, ClockConfig};
@@ -11,6 +10,7 @@ use bl702_protocol::image::signature::{IvBlock, PublicKeyBlock};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use sha2::{Digest, Sha256};
 
+use super::cipher::Cipher;
 use super::otp_record::OtpRecord;
 use crate::ram::Ram;
 
@@ -119,7 +119,7 @@ impl ImageLoad {
         if !block.crc_is_right() {
             return Err(Code(0x0209));
         }
-        self.cipher = Some(Cipher::new(otp, &block.iv));
+        self.cipher = Some(Cipher::new(otp, block.iv));
         self.hash.update(payload);
         self.state = State::WantsSegmentHeader;
         Ok(())
@@ -130,7 +130,7 @@ impl ImageLoad {
         self.expect(State::WantsSegmentHeader)?;
         let mut bytes: [u8; 16] = payload.try_into().map_err(|_| Code(0x020F))?;
         if let Some(cipher) = &mut self.cipher {
-            cipher.apply(&mut bytes);
+            cipher.decrypt(&mut bytes);
         }
         let header = SegmentHeader::parse(&bytes);
         let refusal = if !header.crc_is_right() {
@@ -141,9 +141,9 @@ impl ImageLoad {
             None
         };
         if let Some(code) = refusal {
-            // A refused header must not move the key stream on, or the corrected one could never be read.
+            // A refused header must not count as the block before the next one, or the corrected one could never be read.
             if let Some(cipher) = &mut self.cipher {
-                cipher.step_back(bytes.len() as u64);
+                cipher.step_back();
             }
             return Err(code);
         }
@@ -166,7 +166,7 @@ impl ImageLoad {
         }
         let mut data = std::borrow::Cow::Borrowed(payload);
         if let Some(cipher) = &mut self.cipher {
-            cipher.apply(data.to_mut());
+            cipher.decrypt(data.to_mut());
         }
         if self.hash_matters() {
             self.hash.update(payload);
@@ -248,57 +248,4 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
-}
-
-/// AES-CTR over the image with the key of slots 2 and 3.
-///
-/// Assumed: counter mode over header and data in one stream, big-endian 128-bit counter, as the vendor's tool
-/// encrypts (`reference/rom-and-module.md` section 2: "mode in ROM not traced").
-enum Cipher {
-    Aes128(ctr::Ctr128BE<aes::Aes128>),
-    Aes192(ctr::Ctr128BE<aes::Aes192>),
-    Aes256(ctr::Ctr128BE<aes::Aes256>),
-}
-
-impl Cipher {
-    fn new(otp: &OtpRecord, iv: &[u8; 16]) -> Cipher {
-        let key = &otp.image_key;
-        let iv = iv.into();
-        match otp.efuse.encrypt_type() {
-            // Numbering of the boot header: 1 = 128, 2 = 256, 3 = 192 bits.
-            2 => Cipher::Aes256(KeyIvInit::new(key.into(), iv)),
-            3 => {
-                let mut short = [0; 24];
-                short.copy_from_slice(&key[..24]);
-                Cipher::Aes192(KeyIvInit::new(&short.into(), iv))
-            }
-            _ => {
-                let mut short = [0; 16];
-                short.copy_from_slice(&key[..16]);
-                Cipher::Aes128(KeyIvInit::new(&short.into(), iv))
-            }
-        }
-    }
-
-    fn apply(&mut self, data: &mut [u8]) {
-        match self {
-            Cipher::Aes128(cipher) => cipher.apply_keystream(data),
-            Cipher::Aes192(cipher) => cipher.apply_keystream(data),
-            Cipher::Aes256(cipher) => cipher.apply_keystream(data),
-        }
-    }
-
-    fn step_back(&mut self, bytes: u64) {
-        match self {
-            Cipher::Aes128(cipher) => cipher.seek(cipher.current_pos::<u64>().saturating_sub(bytes)),
-            Cipher::Aes192(cipher) => cipher.seek(cipher.current_pos::<u64>().saturating_sub(bytes)),
-            Cipher::Aes256(cipher) => cipher.seek(cipher.current_pos::<u64>().saturating_sub(bytes)),
-        }
-    }
-}
-
-impl std::fmt::Debug for Cipher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Cipher")
-    }
 }

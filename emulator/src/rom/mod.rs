@@ -2,6 +2,7 @@
 //!
 //! All behaviour is from `reference/rom-and-module.md` section 1; `fixtures/vectors/rom.jsonl` proves it.
 
+mod cipher;
 mod commands;
 mod flash_job;
 mod image;
