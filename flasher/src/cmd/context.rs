@@ -96,7 +96,7 @@ impl<'r> Context<'r> {
     fn rescue(&mut self, rescue: &Rescue) {
         let text = match files::write_rescue(rescue) {
             Ok(path) => format!(
-                "the sector at {:#x} was erased and not written again; what belongs there, bytes that were kept included, is in {}: write it with `write {:#x}={}`",
+                "the sector at {:#x} was being rewritten and is not verified; what belongs there, bytes that were kept included, is in {}: write it with `write {:#x}={}`",
                 rescue.address,
                 path.display(),
                 rescue.address,
