@@ -86,6 +86,7 @@ Feature: Flash that is unknown, dead, locked, worn or lying
       | erase-fail        | 1    | command 30h, attempt 5 of 5): the module answered FL0003 | erasing failed | Check the 3.3 V supply under load    | may be erased or written in part   |
       | write-enable-fail | 1    | command 30h, attempt 5 of 5): the module answered FL0003 | erasing failed | Check the 3.3 V supply under load    | may be erased or written in part   |
       | slow-erase        | 1    | command 30h, attempt 5 of 5): the module answered FL0003 | erasing failed | Check the 3.3 V supply under load    | may be erased or written in part   |
+      | flash-never-ready | 1    | command 30h, attempt 5 of 5): the module answered FL0003 | erasing failed | Check the 3.3 V supply under load    | may be erased or written in part   |
       | program-fail      | 1    | attempt 3 of 3): the module answered FL0006          | programming        | supply                               | may be erased or written in part   |
       | slow-program      | 1    | attempt 3 of 3): the module answered FL0006          | programming        | supply                               | may be erased or written in part   |
 

@@ -1,5 +1,7 @@
 //! The likely cause of each error, by the evidence.
 
+use bl702_protocol::code::Code;
+
 use super::{ErrorKind, Failure, quoted_text};
 use crate::port::PortError;
 use crate::request::Side;
@@ -24,6 +26,12 @@ fn special(kind: &ErrorKind) -> Option<String> {
             "eFuses of this chip let it run only images of its maker, says its boot info; to any other boot header the ROM answers {}",
             refusal.code()
         )),
+        ErrorKind::Refused { code: Code(0x0003) } => Some(
+            "erasing failed: the flash did not become ready in the time that the RAM loader gives it; a weak supply, or a worn, damaged or protected part".to_owned(),
+        ),
+        ErrorKind::Refused { code: Code(0x0006) } => Some(
+            "programming failed: the flash did not become ready in the time that the RAM loader gives it; a weak supply, or a worn or damaged part".to_owned(),
+        ),
         ErrorKind::Refused { code } => code.row().map(|row| row.meaning.trim_end_matches('.').to_owned()),
         _ => None,
     }

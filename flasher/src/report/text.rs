@@ -211,7 +211,7 @@ mod tests {
         let text = help(&Failure::Run(Error::during(kind, during)));
         insta::assert_snapshot!(text, @r"
         error: failed to erase flash at 0x1000..0x2000 (RAM loader, command 30h, attempt 5 of 5): the module answered FL0003 (BFLB_FLASH_ERASE_ERROR)
-        likely cause: erasing failed
+        likely cause: erasing failed: the flash did not become ready in the time that the RAM loader gives it; a weak supply, or a worn, damaged or protected part
         flash: unchanged by this run
         module: did not answer; its state is not known
         next:  Part of the range may be erased. Check the 3.3 V supply under load, then erase again; if it fails at the same place, the flash is write-protected or worn.
