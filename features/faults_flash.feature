@@ -7,6 +7,7 @@ Feature: Flash that is unknown, dead, locked, worn or lying
     Given a healthy XT-ZB2 with EN on RTS and BOOT on DTR
     And its flash holds the reference pattern
 
+  @reads
   Scenario: A flash that the RAM loader cannot identify
     Given the fault "jedec-fail"
     When I back up the flash
@@ -17,6 +18,7 @@ Feature: Flash that is unknown, dead, locked, worn or lying
     And it says that the module "restarted"
     And the fault has shown
 
+  @writes
   Scenario: Who knows the size of such a flash can go on, with a warning
     Given the fault "jedec-fail"
     And a flasher that is told that the flash has 1 MiB
@@ -27,6 +29,7 @@ Feature: Flash that is unknown, dead, locked, worn or lying
     When I write the image
     Then the flash holds the image, and for the rest what it held before
 
+  @reads
   Scenario Outline: No flash answers: <fault>
     Given the fault "<fault>"
     And a flasher that is told that the flash has 1 MiB
@@ -41,6 +44,7 @@ Feature: Flash that is unknown, dead, locked, worn or lying
       | jedec-dead     | ff ff ff |
       | jedec-dead-low | 00 00 00 |
 
+  @reads
   Scenario: The JEDEC id is never given, though everything else is answered
     Given the fault "jedec-refused"
     When I back up the flash
@@ -50,12 +54,14 @@ Feature: Flash that is unknown, dead, locked, worn or lying
     And it names as the likely cause "the line is good"
     And it advises "Check the file given with --loader"
 
+  @reads
   Scenario: A flash of half the size
     Given the fault "flash-smaller"
     When I back up the flash
     Then the flasher succeeds
     And it warns "the flash says that it has 512 KiB (c2 20 13), the eFuses say 1 MiB flash inside"
 
+  @reads
   Scenario: A flash that claims twice its size
     Given the fault "flash-size-lie"
     When I back up the flash
@@ -64,12 +70,14 @@ Feature: Flash that is unknown, dead, locked, worn or lying
     And it names as the likely cause "a part with a wrong id"
     And it advises "--flash-size 1024KiB"
 
+  @reads
   Scenario: Who gives the true size of such a flash can go on
     Given the fault "flash-size-lie"
     And a flasher that is told that the flash has 1 MiB
     When I back up the flash
     Then the backup equals the flash
 
+  @writes
   Scenario Outline: The flash does not take what is written: <fault>
     Given the fault "<fault>"
     And an image of 36 KiB for address 0x1800
@@ -99,6 +107,7 @@ Feature: Flash that is unknown, dead, locked, worn or lying
       | stuck-bits      | 4    | first at 0x002000                           | worn or damaged cells                | Back up what can be read       | does not hold what was to be written |
       | weak-bits       | 1    | the flash at 0x2000..0x3000 does not read the same twice | weak cells              | Check the supply of the flash  | does not hold what was to be written |
 
+  @reads
   Scenario: Cells that read differently each time are told from a bad line
     Given the fault "weak-bits"
     When I back up the flash
@@ -106,12 +115,14 @@ Feature: Flash that is unknown, dead, locked, worn or lying
     And it says "different SHA-256 in 12 looks by the module itself"
     And it names as the likely cause "the line is not to blame"
 
+  @writes
   Scenario: Status registers that cannot be read do not matter to a write that goes well
     Given the fault "status-read-fail"
     And an image of 36 KiB for address 0x1800
     When I write the image
     Then the flash holds the image, and for the rest what it held before
 
+  @reads
   Scenario: Reading is refused
     Given the fault "read-refused"
     When I back up the flash

@@ -8,6 +8,7 @@ Feature: Bad lines and bad adapters
     And its flash holds the reference pattern
     And an image of 36 KiB for address 0x1800
 
+  @reads
   Scenario Outline: A backup survives it and tells so: <fault>
     Given the fault "<fault>"
     When I back up the flash
@@ -28,6 +29,7 @@ Feature: Bad lines and bad adapters
       | reply-delayed          | 1 session lost and begun anew                 |
       | reply-repeated         | 1 request sent again                          |
 
+  @writes
   Scenario Outline: A write survives it and tells so: <fault>
     Given the fault "<fault>"
     When I write the image
@@ -42,6 +44,7 @@ Feature: Bad lines and bad adapters
       | damaged-pd         | 1 request sent again          |
       | write-refused-once | 1 request sent again          |
 
+  @reads
   Scenario Outline: It only takes longer: <fault>
     Given the fault "<fault>"
     When I back up the flash
@@ -55,11 +58,13 @@ Feature: Bad lines and bad adapters
       | ftdi-16ms       |
       | short-reads     |
 
+  @reads
   Scenario: A flipped bit in an answer shows by the hash
     Given the fault "bit-flip-to-host"
     When I back up the flash
     Then the backup equals the flash
 
+  @reads
   Scenario: A line so noisy that no block arrives whole
     Given the fault "line-noise"
     When I back up the flash
@@ -68,6 +73,7 @@ Feature: Bad lines and bad adapters
     And it advises "Shorten the wires"
     And it says that the flash is "unchanged by this run"
 
+  @reads
   Scenario: A line that sticks in the middle of a run
     Given the fault "stuck-line"
     When I back up the flash

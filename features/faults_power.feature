@@ -8,6 +8,7 @@ Feature: Power and cables that go in the middle of a run
     And its flash holds the reference pattern
     And an image of 36 KiB for address 0x1800
 
+  @writes
   Scenario Outline: A write goes on after a restart: <fault>
     Given the fault "<fault>"
     When I write the image
@@ -25,6 +26,7 @@ Feature: Power and cables that go in the middle of a run
       | en-glitch         | 1 session lost and begun anew |
       | loader-hang       | 1 session lost and begun anew |
 
+  @writes
   Scenario: The supply goes for good
     Given the fault "power-lost"
     When I write the image
@@ -34,6 +36,7 @@ Feature: Power and cables that go in the middle of a run
     And it says that the flash is "may be erased or written in part"
     And it says that the module "did not answer"
 
+  @reads
   Scenario Outline: The adapter is pulled out: <fault>
     Given the fault "<fault>"
     When I back up the flash

@@ -7,6 +7,7 @@ Feature: Modules that do not start as they should
     Given a healthy XT-ZB2 with EN on RTS and BOOT on DTR
     And its flash holds the reference pattern
 
+  @reads
   Scenario Outline: Fuses lock the module: <fault>
     Given the fault "<fault>"
     When I back up the flash
@@ -25,6 +26,7 @@ Feature: Modules that do not start as they should
       | efuse-sign    | header says sign type 0, the chip demands 1     |
       | efuse-encrypt | would refuse this RAM loader with FL0205        |
 
+  @reads
   Scenario Outline: Fuses forbid the usual start of the RAM loader, and 1Ah does it: <fault>
     Given the fault "<fault>"
     When I back up the flash
@@ -37,6 +39,7 @@ Feature: Modules that do not start as they should
       | efuse-tz-boot           |
       | efuse-hbn-jump-disabled |
 
+  @reads
   Scenario Outline: Faults that a good flasher does not even meet: <fault>
     Given the fault "<fault>"
     When I back up the flash
@@ -53,6 +56,7 @@ Feature: Modules that do not start as they should
       | loader-running            |
       | handshake-lost            |
 
+  @reads
   Scenario Outline: Nothing answers: <fault>
     Given the fault "<fault>"
     When I back up the flash
@@ -71,6 +75,7 @@ Feature: Modules that do not start as they should
       | en-held             | EN is held low                        |
       | tx-rx-swapped       | TX and RX are crossed wrongly         |
 
+  @reads
   Scenario: BOOT low, and the firmware talks
     Given its flash holds the stock firmware
     And the fault "boot-strap-low"
@@ -81,11 +86,13 @@ Feature: Modules that do not start as they should
     And it names as the likely cause "the module runs its firmware, since BOOT was low when it left reset"
     And it advises "Something has to hold BOOT high at the moment of the reset"
 
+  @reads
   Scenario: A BOOT pin that nothing drives
     Given the fault "boot-strap-floating"
     When I back up the flash
     Then the backup equals the flash
 
+  @reads
   Scenario Outline: The uploaded RAM loader never answers: <fault>
     Given the fault "<fault>"
     When I back up the flash
