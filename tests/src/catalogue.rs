@@ -17,6 +17,10 @@ pub fn features_folder() -> PathBuf {
 pub struct Entry {
     /// `file::title-in-lower-case`. A tag `@id:NAME` keeps the second part when a title is reworded.
     pub id: String,
+    /// Its title as it stands in the file.
+    pub title: String,
+    /// Title of the feature.
+    pub feature: String,
     /// Tags of feature, rule and scenario, without `@` and without `id:`.
     pub tags: Vec<String>,
     /// The feature file.
@@ -88,6 +92,8 @@ fn read_file(file: &Path) -> Result<Vec<Entry>, String> {
             }
             entries.push(Entry {
                 id: format!("{stem}::{name}"),
+                title: scenario.name.clone(),
+                feature: feature.name.clone(),
                 tags,
                 file: file.to_owned(),
                 position: place(scenario.position),

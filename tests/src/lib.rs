@@ -13,6 +13,7 @@
 //! | [`programs`] | the two programs as child processes, every wait bounded |
 //! | [`fuzz`](mod@fuzz) | everything that reads bytes from outside, as targets |
 //! | [`proof`] | whole sessions under faults, and the checker of the contract |
+//! | [`report`] | what a run leaves in its directory, and the reports that are made of it |
 //! | [`workbench`] | a folder in which the flasher is run as a person runs it |
 //!
 //! Scenarios on the emulated target run in virtual time: both ends in one thread, no clock, nobody sleeps.
@@ -30,6 +31,7 @@ pub mod host;
 pub mod images;
 pub mod programs;
 pub mod proof;
+pub mod report;
 pub mod runner;
 mod steps;
 pub mod target;

@@ -9,6 +9,7 @@ use cucumber::{World as _, WriterExt as _, step};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::catalogue::{self, Entry};
+use crate::report::{self, Watcher};
 use crate::world::{Ending, World};
 
 /// How a scenario ended.
@@ -31,7 +32,7 @@ pub fn trials(folder: &Path) -> Vec<Trial> {
     });
     let scenarios = entries.into_iter().map(|entry| {
         let (name, kind) = (entry.id.clone(), entry.tags.join(" "));
-        Trial::ignorable_test(name, move || match run(&entry) {
+        Trial::ignorable_test(name, move || match report::logged(&entry, run) {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
             Verdict::Failed(output) => Err(Failed::from(output)),
@@ -51,7 +52,9 @@ pub fn run(entry: &Entry) -> Verdict {
     let (shown, seen, wanted) = (output.clone(), Arc::clone(&ending), entry.clone());
     let writer = cucumber::Cucumber::<World, _, _, _, _>::new()
         .with_writer(
-            writer::Basic::new(shown, Coloring::Never, Verbosity::ShowWorldAndDocString).summarized(),
+            writer::Basic::new(shown, Coloring::Never, Verbosity::ShowWorldAndDocString)
+                .summarized()
+                .tee(Watcher::default().discard_arbitrary_writes().discard_stats_writes()),
         )
         .steps(steps())
         .with_default_cli()

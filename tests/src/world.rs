@@ -17,6 +17,7 @@ use cucumber::event::ScenarioFinished;
 use crate::host;
 use crate::images;
 use crate::programs::Killer;
+use crate::report;
 use crate::target::{Lacks, Setup, Target, power_up};
 use crate::words::readable;
 
@@ -169,7 +170,8 @@ impl World {
     pub fn target(&mut self) -> Result<&mut dyn Target, Trouble> {
         if self.target.is_none() {
             let setup = self.setup.clone();
-            let mut target = self.note(power_up(&setup))?;
+            let target = self.note(power_up(&setup))?;
+            let mut target = report::recorded(target, &setup.profile);
             // Nobody meets a module in its first moments, but for who powers it: it has started when the scenario does.
             host::listen(target.port(), STARTED)?;
             self.first_flash = target.flash();
