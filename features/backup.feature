@@ -81,7 +81,6 @@ Feature: Backing up the flash
     And it says "no RAM loader image"
     And it advises "bflb-mcu-tool-uart"
 
-  @emulated-only
   Scenario: A flash of 2 MiB is backed up whole
     Given a healthy board of the kind "bl702-2m" in programming mode
     And its flash holds the reference pattern

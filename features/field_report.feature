@@ -1,4 +1,6 @@
-@reads
+# These frames hold commands that burn fuses, and only their addresses keep them from it: on a bench for modules that
+# may be burnt. (With every byte in its place nothing is.)
+@burns
 Feature: "FL0104, FL0402, clock PLL set fail, JEDEC fail": the module that was not broken
   A field report: the tool says FL0104(BFLB_CMD_SEQ_ERROR), FL0402(BFLB_EFUSE_WRITE_ADDR_ERROR), FL0104 again, then
   that setting the clock failed, then that the flash could not be identified. It looks like locked fuses or a dead

@@ -7,10 +7,11 @@ Feature: Fuses
     Given a healthy XT-ZB2 in programming mode
     And a session at 500,000 baud
     When the host sends 41 00 08 00 14 00 00 00 08 00 00 00
-    Then the module answers OK 08 00 32 30 37 6c 62 02 00 00
+    Then the module answers 4f 4b 08 00 and its chip id
     And no fuse was burnt
 
-  @reads
+  # Refused for its address alone: a byte lost on the line, and it might be another.
+  @burns
   Scenario: An address behind the last fuse is refused
     Given a healthy XT-ZB2 in programming mode
     And a session at 500,000 baud
@@ -22,6 +23,7 @@ Feature: Fuses
   @burns
   Scenario: One stray frame to the boot ROM burns fuses, without any key
     Given a healthy XT-ZB2 in programming mode
+    And its fuses 0x5C to 0x5F are blank
     And a session at 500,000 baud
     When the host sends 40 00 08 00 5c 00 00 00 01 02 03 04
     Then the module answers OK
@@ -30,6 +32,7 @@ Feature: Fuses
   @burns
   Scenario: The RAM loader burns as readily
     Given a healthy XT-ZB2 whose RAM loader is already running
+    And its fuses 0x20 to 0x27 are blank
     And a session at 500,000 baud
     When the host sends 40 37 08 00 20 00 00 00 01 02 04 08
     And the host sends 41 30 08 00 20 00 00 00 08 00 00 00

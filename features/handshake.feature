@@ -72,7 +72,7 @@ Feature: Waking a module
   Scenario: A 55 that comes too early, while the module is still starting, is not heard
     Given a healthy XT-ZB2 in programming mode
     When EN is pulled low for 50 ms
-    And the host sends 55 for 0.3 ms at 500,000 baud
+    And the host at once sends 55 for 0.3 ms at 500,000 baud
     Then the module answers nothing
     When the host sends 55 for 3 ms at 500,000 baud
     Then the module answers OK

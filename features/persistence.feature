@@ -6,6 +6,7 @@ Feature: A module that is killed keeps its flash
   Scenario: What was written is there after the emulator was killed
     Given a healthy XT-ZB2 in programming mode
     And the module lives in a process of its own
+    And its flash is empty
     And an image of the stock firmware for address 0
     When I write the image
     And the emulator is killed and started again

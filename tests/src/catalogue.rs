@@ -25,6 +25,8 @@ pub struct Entry {
     pub tags: Vec<String>,
     /// The feature file.
     pub file: PathBuf,
+    /// What in its steps only an emulated module can do.
+    pub emulated_only_reason: Option<&'static str>,
     /// Where it stands in the file; differs between the rows of an outline.
     pub position: (usize, usize),
 }
@@ -90,11 +92,14 @@ fn read_file(file: &Path) -> Result<Vec<Entry>, String> {
                     tags.push(tag.clone());
                 }
             }
+            let background = feature.background.iter().flat_map(|background| &background.steps);
+            let reason = background.chain(&scenario.steps).find_map(|step| emulated_only_reason(&step.value));
             entries.push(Entry {
                 id: format!("{stem}::{name}"),
                 title: scenario.name.clone(),
                 feature: feature.name.clone(),
                 tags,
+                emulated_only_reason: reason,
                 file: file.to_owned(),
                 position: place(scenario.position),
             });
@@ -104,6 +109,21 @@ fn read_file(file: &Path) -> Result<Vec<Entry>, String> {
         return Err("there is no scenario in it".to_owned());
     }
     Ok(entries)
+}
+
+/// Why a step can be done with an emulated module only. Everything else is up to the bench.
+fn emulated_only_reason(step: &str) -> Option<&'static str> {
+    /// A part of the step, and what it does.
+    const STEPS: [(&str, &str); 7] = [
+        ("the fault \"", "arms a fault"),
+        ("its flash refuses to be", "arms a fault"),
+        ("its fuses are those of", "sets fuses"),
+        ("its fuse ", "sets fuses"),
+        ("the emulator is killed", "kills the emulator"),
+        ("the emulator is started again", "kills the emulator"),
+        ("the module lives in a process of its own", "kills the emulator"),
+    ];
+    STEPS.iter().find(|(part, _)| step.contains(part)).map(|(_, reason)| *reason)
 }
 
 fn place(position: LineCol) -> (usize, usize) {

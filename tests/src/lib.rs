@@ -5,7 +5,8 @@
 //! | [`catalogue`] | reads the feature files: one entry per scenario or row of an outline, with a stable id |
 //! | [`runner`] | runs one scenario, and makes each a trial of libtest-mimic |
 //! | [`world`] | what the steps of one scenario share |
-//! | [`target`] | the module under test: emulated in this process, or in a process of its own behind a pty |
+//! | [`target`] | the module under test: emulated in this process or in one of its own, or on a bench |
+//! | [`hardware`] | a module that is known only through a port: lease, backup, restore |
 //! | [`host`] | a host that sends bytes, below the flasher |
 //! | [`words`] | numbers, rates, bytes and answers as they stand in the scenarios |
 //! | [`vectors`] | bytes of the reference vectors, by name |
@@ -27,6 +28,7 @@
 
 pub mod catalogue;
 pub mod fuzz;
+pub mod hardware;
 pub mod host;
 pub mod images;
 pub mod programs;

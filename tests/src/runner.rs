@@ -2,15 +2,28 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cucumber::writer::{self, Coloring, Stats as _, Verbosity};
 use cucumber::{World as _, WriterExt as _, step};
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::catalogue::{self, Entry};
+use crate::hardware::bench::Bench;
+use crate::hardware::config::Chosen;
+use crate::hardware::keeper;
 use crate::report::{self, Watcher};
+use crate::target;
 use crate::world::{Ending, World};
+
+/// A scenario that only an emulated module can run has this tag.
+const EMULATED_ONLY: &str = "emulated-only";
+/// A scenario that sends commands that burn fuses has this tag.
+const BURNS: &str = "burns";
+
+/// One module, one scenario at a time; each emulated scenario has a module of its own.
+static BENCH_IN_USE: Mutex<()> = Mutex::new(());
 
 /// How a scenario ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +34,35 @@ pub enum Verdict {
     Skipped(String),
     /// What cucumber has to say about it.
     Failed(String),
+}
+
+/// The main function of a test program: runs the scenarios on what `TARGET` names, with libtest's arguments.
+///
+/// It is also the main function of the bench's keeper, which is this program once more.
+pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let arguments: Vec<String> = arguments.collect();
+    if arguments.get(1).is_some_and(|argument| argument == keeper::ARGUMENT) {
+        return keeper::main(arguments.get(2).map(String::as_str));
+    }
+    let arguments = Arguments::from_iter(arguments);
+    // Listing is no reason to look for a bench.
+    if !arguments.list
+        && let Err(reason) = choose_target()
+    {
+        eprintln!("{reason}");
+        return ExitCode::from(2);
+    }
+    libtest_mimic::run(&arguments, trials(&catalogue::features_folder())).exit_code()
+}
+
+fn choose_target() -> Result<(), String> {
+    match Chosen::from_environment()? {
+        Chosen::Emulated => Ok(()),
+        Chosen::Bench(config) => {
+            let own = std::env::current_exe().map_err(|error| error.to_string())?;
+            target::use_bench(Bench::new(*config, own).map_err(|error| error.to_string())?)
+        }
+    }
 }
 
 /// A trial for every scenario of a folder, and a failing one for every file that cannot be used.
@@ -34,7 +76,12 @@ pub fn trials(folder: &Path) -> Vec<Trial> {
         let (name, kind) = (entry.id.clone(), entry.tags.join(" "));
         Trial::ignorable_test(name, move || match report::logged(&entry, run) {
             Verdict::Passed => Ok(Completion::Completed),
-            Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+            Verdict::Skipped(reason) => {
+                if target::bench().is_some() {
+                    println!("skipped: {reason}");
+                }
+                Ok(Completion::ignored_with(reason))
+            }
             Verdict::Failed(output) => Err(Failed::from(output)),
         })
         .with_kind(kind)
@@ -47,6 +94,20 @@ pub fn trials(folder: &Path) -> Vec<Trial> {
 /// A step without a function, two functions for one step, a file that does not parse, a scenario without steps and a
 /// failed hook are failures. Nothing is tried twice.
 pub fn run(entry: &Entry) -> Verdict {
+    let _one_at_a_time = match target::bench() {
+        Some(bench) => {
+            if let Some(reason) = &entry.emulated_only_reason
+                && entry.tags.iter().any(|tag| tag == EMULATED_ONLY)
+            {
+                return Verdict::Skipped(format!(
+                    "a scenario that {reason} is not for {}",
+                    bench.config.port
+                ));
+            }
+            Some(BENCH_IN_USE.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+        None => None,
+    };
     let output = Captured::default();
     let ending = Arc::new(Mutex::new(Ending::default()));
     let (shown, seen, wanted) = (output.clone(), Arc::clone(&ending), entry.clone());
@@ -60,6 +121,12 @@ pub fn run(entry: &Entry) -> Verdict {
         .with_default_cli()
         .fail_on_skipped()
         .retry_options(|_, _, _, _| None)
+        .before(|feature, rule, scenario, world| {
+            let tags =
+                feature.tags.iter().chain(rule.iter().flat_map(|rule| &rule.tags)).chain(&scenario.tags);
+            world.setup.burns = tags.clone().any(|tag| tag == BURNS);
+            Box::pin(std::future::ready(()))
+        })
         .after(move |_, _, _, finished, world| {
             let ended = world.map(|world| world.end(finished)).unwrap_or_default();
             let failure = ended.failure.clone();
@@ -77,6 +144,8 @@ pub fn run(entry: &Entry) -> Verdict {
 
     let ending = ending.lock().unwrap_or_else(PoisonError::into_inner);
     let output = output.text();
+    // Where every scenario is a process, what it prints stands in the report.
+    ending.story.iter().for_each(|line| println!("state: {line}"));
     if let Some(lacks) = &ending.lacks {
         return Verdict::Skipped(lacks.clone());
     }

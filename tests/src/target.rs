@@ -5,18 +5,26 @@
 //! [`Lacks`]; the scenario is then skipped and the reason reported.
 
 mod emulated;
+mod hardware;
 mod process;
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use bl702_emulator::module::{Module, Start};
-use bl702_emulator::profile::{Boot, Wiring};
+use bl702_emulator::profile::{Boot, Profile, Wiring};
+use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::port::Port;
 use bl702_flasher::reset;
 
+use crate::hardware::bench::Bench;
+use crate::hardware::store::hex;
+use crate::images;
 use crate::programs::Killer;
 
 pub use emulated::EmulatedTarget;
+pub use hardware::HardwareTarget;
 pub use process::ProcessTarget;
 
 /// What a scenario may need of a bench beyond a port.
@@ -34,17 +42,34 @@ pub enum Capability {
     Faults,
     /// A module that lives in a process that can be killed.
     Kill,
+    /// Commands that burn fuses.
+    Burning,
+    /// Fuses that are not burnt yet.
+    BlankFuses,
+    /// A rate.
+    Rate {
+        /// Which.
+        baud_bps: u32,
+    },
+    /// Things done within a millisecond of each other.
+    Prompt,
 }
 
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Capability::Rate { baud_bps } => return write!(f, "go at {baud_bps} baud"),
             Capability::EnablePin => "set the level of EN",
             Capability::BootPin => "set the level of BOOT",
             Capability::Power => "switch the supply",
             Capability::OtherBoard => "be another board, or one with other fuses",
             Capability::Faults => "be given failures",
             Capability::Kill => "be killed and started again",
+            Capability::Burning => {
+                "be sent commands that burn fuses, as its chip id is not marked as sacrificial"
+            }
+            Capability::BlankFuses => "offer blank fuses: they are burnt already",
+            Capability::Prompt => "do two things within a millisecond",
         })
     }
 }
@@ -57,6 +82,26 @@ pub struct Lacks {
     pub target: String,
     /// What it cannot.
     pub capability: Capability,
+}
+
+/// Why a target does not do what a step asks for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unready {
+    /// It never can: the scenario is skipped.
+    #[error(transparent)]
+    Lacks(#[from] Lacks),
+    /// It should, but something went wrong: the scenario fails.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The rates at which a target is spoken to if a scenario does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// Rate for the boot ROM.
+    pub boot_baud_bps: u32,
+    /// Rate for the RAM loader.
+    pub baud_bps: u32,
 }
 
 /// Where the module of a scenario lives.
@@ -78,8 +123,12 @@ pub struct Setup {
     pub profile: String,
     /// Fuses other than the profile's.
     pub fuses: Option<[u8; 128]>,
-    /// What the flash holds; the rest is erased.
-    pub flash: Vec<u8>,
+    /// What the flash holds, the rest erased; nothing where the scenario does not care.
+    pub flash: Option<Vec<u8>>,
+    /// Whether commands that burn fuses are sent (`@burns`).
+    pub burns: bool,
+    /// Fuses that must not be burnt yet, as bytes.
+    pub blank_fuses: Range<usize>,
     /// What BOOT follows.
     pub boot: Boot,
     /// Which modem line drives EN.
@@ -96,7 +145,9 @@ impl Default for Setup {
             faults: Vec::new(),
             profile: "xt-zb2".to_owned(),
             fuses: None,
-            flash: Vec::new(),
+            flash: None,
+            burns: false,
+            blank_fuses: 0..0,
             boot: Boot::High,
             wiring: Wiring::None,
             start: Start::Rom,
@@ -124,37 +175,85 @@ pub trait Target: fmt::Debug {
     /// The serial port that leads to it.
     fn port(&mut self) -> &mut dyn Port;
 
-    /// What its flash holds.
-    fn flash(&mut self) -> Vec<u8>;
+    /// What its flash holds. On a bench the module is restarted to find out.
+    ///
+    /// # Errors
+    /// [`Unready`]
+    fn flash(&mut self) -> Result<Vec<u8>, Unready>;
 
-    /// How many fuses were burnt since the scenario began.
-    fn burnt_fuses(&mut self) -> u32;
+    /// How many fuses were burnt since the scenario began. On a bench the module is restarted to find out.
+    ///
+    /// # Errors
+    /// [`Unready`]
+    fn burnt_fuses(&mut self) -> Result<u32, Unready>;
+
+    /// The chip id, 16 hex digits.
+    fn chip_id(&mut self) -> String;
+
+    /// Size of its flash.
+    fn capacity_bytes(&mut self) -> usize;
+
+    /// The RAM loader that it runs.
+    ///
+    /// # Panics
+    /// If the image cannot be read.
+    fn loader(&self) -> Arc<LoaderImage> {
+        let file = images::made_up_loader();
+        Arc::new(LoaderImage::from_file(&file).expect("the fixture is a loader image"))
+    }
+
+    /// The rates at which it is spoken to if the scenario does not say.
+    fn rates(&self) -> Rates {
+        Rates { boot_baud_bps: 500_000, baud_bps: 2_000_000 }
+    }
+
+    /// Whether the port can go at a rate.
+    ///
+    /// # Errors
+    /// [`Lacks`]
+    fn check_rate(&self, baud_bps: u32) -> Result<(), Lacks> {
+        let _ = baud_bps;
+        Ok(())
+    }
+
+    /// Whether two things can be done within a millisecond of each other.
+    ///
+    /// # Errors
+    /// [`Lacks`]
+    fn check_prompt(&self) -> Result<(), Lacks> {
+        Ok(())
+    }
+
+    /// How it was brought to what the scenario begins with.
+    fn story(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Sets the level of EN.
     ///
     /// # Errors
-    /// [`Lacks`]
-    fn set_enable(&mut self, high: bool) -> Result<(), Lacks> {
+    /// [`Unready`]
+    fn set_enable(&mut self, high: bool) -> Result<(), Unready> {
         let _ = high;
-        Err(self.lacks(Capability::EnablePin))
+        Err(self.lacks(Capability::EnablePin).into())
     }
 
     /// Sets the level of BOOT.
     ///
     /// # Errors
-    /// [`Lacks`]
-    fn set_boot(&mut self, high: bool) -> Result<(), Lacks> {
+    /// [`Unready`]
+    fn set_boot(&mut self, high: bool) -> Result<(), Unready> {
         let _ = high;
-        Err(self.lacks(Capability::BootPin))
+        Err(self.lacks(Capability::BootPin).into())
     }
 
     /// Switches the supply.
     ///
     /// # Errors
-    /// [`Lacks`]
-    fn set_power(&mut self, on: bool) -> Result<(), Lacks> {
+    /// [`Unready`]
+    fn set_power(&mut self, on: bool) -> Result<(), Unready> {
         let _ = on;
-        Err(self.lacks(Capability::Power))
+        Err(self.lacks(Capability::Power).into())
     }
 
     /// The emulated module itself, to inject failures.
@@ -187,13 +286,48 @@ pub trait Target: fmt::Debug {
     }
 }
 
+static BENCH: OnceLock<Arc<Bench>> = OnceLock::new();
+
+/// Has all scenarios of this process run on a bench from now on; without, each gets an emulated module.
+///
+/// # Errors
+/// There is one already.
+pub fn use_bench(bench: Bench) -> Result<(), String> {
+    BENCH.set(Arc::new(bench)).map_err(|_| "this process has a bench already".to_owned())
+}
+
+/// The bench on which the scenarios of this process run, if there is one.
+pub fn bench() -> Option<&'static Arc<Bench>> {
+    BENCH.get()
+}
+
 /// Powers up what a scenario begins with.
 ///
 /// # Errors
-/// [`Lacks`]
-pub fn power_up(setup: &Setup) -> Result<Box<dyn Target>, Lacks> {
+/// [`Unready`]
+pub fn power_up(setup: &Setup) -> Result<Box<dyn Target>, Unready> {
+    if let Some(bench) = bench() {
+        return Ok(Box::new(HardwareTarget::power_up(bench, setup)?));
+    }
+    let fuses = fuses(setup)?;
+    if let Some(at) = setup.blank_fuses.clone().find(|at| fuses[*at] != 0) {
+        return Err(Unready::Failed(format!(
+            "the scenario wants blank fuses at {at:#x}, the board has others"
+        )));
+    }
     match setup.place {
         Place::Here => Ok(Box::new(EmulatedTarget::power_up(setup))),
         Place::OwnProcess => Ok(Box::new(ProcessTarget::power_up(setup)?)),
     }
+}
+
+/// The fuses of an emulated module at the beginning.
+fn fuses(setup: &Setup) -> Result<[u8; 128], Unready> {
+    let profile = Profile::builtin(&setup.profile).map_err(|error| Unready::Failed(error.to_string()))?;
+    Ok(setup.fuses.unwrap_or(profile.efuse))
+}
+
+/// The chip id that stands in these fuses (eFuse 14h to 1Bh).
+fn chip_id(fuses: &[u8]) -> String {
+    hex(&fuses[0x14..0x1c])
 }

@@ -1,5 +1,6 @@
 //! What the steps of one scenario share.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +9,6 @@ use bl702_flasher::driver;
 use bl702_flasher::error::Error;
 use bl702_flasher::event::Event;
 use bl702_flasher::flow::{Backup, ChangeReport, EraseReport, InfoReport, VerifyReport};
-use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::port::PortError;
 use bl702_flasher::session::Link;
 use bl702_protocol::time::Nanos;
@@ -18,7 +18,7 @@ use crate::host;
 use crate::images;
 use crate::programs::Killer;
 use crate::report;
-use crate::target::{Lacks, Setup, Target, power_up};
+use crate::target::{Lacks, Setup, Target, Unready, power_up};
 use crate::words::readable;
 
 /// How long a module has been on when its scenario begins.
@@ -102,6 +102,8 @@ impl From<Error> for Failure {
 /// How a scenario ended, beyond its steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
+    /// How the module was brought to what the scenario begins with.
+    pub story: Vec<String>,
     /// All steps were passed.
     pub complete: bool,
     /// What the target cannot do, if that ended the scenario.
@@ -116,8 +118,6 @@ pub struct World {
     /// What the scenario begins with.
     pub setup: Setup,
     target: Option<Box<dyn Target>>,
-    /// What the flash held when the scenario began.
-    pub first_flash: Vec<u8>,
     /// The rate of the host below the flasher.
     pub baud_bps: u32,
     /// Answers that no step has looked at yet, in order.
@@ -132,16 +132,17 @@ pub struct World {
     pub image: Option<(u32, Vec<u8>)>,
     /// How many fuses the scenario says are burnt.
     pub expected_burns: u32,
+    story: Vec<String>,
     lacks: Option<Lacks>,
 }
 
 /// Settings of the flasher that a scenario changes.
 #[derive(Clone, Debug)]
 pub struct FlasherSettings {
-    /// Rate for the boot ROM.
-    pub boot_baud_bps: u32,
-    /// Rate for the RAM loader.
-    pub baud_bps: u32,
+    /// Rate for the boot ROM, if it is not the target's.
+    pub boot_baud_bps: Option<u32>,
+    /// Rate for the RAM loader, if it is not the target's.
+    pub baud_bps: Option<u32>,
     /// Whether it has a RAM loader image.
     pub has_loader: bool,
     /// The size of the flash it is told.
@@ -153,8 +154,8 @@ pub struct FlasherSettings {
 impl Default for FlasherSettings {
     fn default() -> FlasherSettings {
         FlasherSettings {
-            boot_baud_bps: 500_000,
-            baud_bps: 2_000_000,
+            boot_baud_bps: None,
+            baud_bps: None,
             has_loader: true,
             flash_size: None,
             wiring: None,
@@ -174,7 +175,7 @@ impl World {
             let mut target = report::recorded(target, &setup.profile);
             // Nobody meets a module in its first moments, but for who powers it: it has started when the scenario does.
             host::listen(target.port(), STARTED)?;
-            self.first_flash = target.flash();
+            self.story = target.story();
             self.target = Some(target);
         }
         Ok(self.target.as_deref_mut().expect("it was just powered up"))
@@ -196,24 +197,41 @@ impl World {
     ///
     /// # Errors
     /// [`Trouble::Lacks`]
-    pub fn need<T>(&mut self, ask: impl FnOnce(&mut dyn Target) -> Result<T, Lacks>) -> Result<T, Trouble> {
+    pub fn need<T, E: Into<Unready>>(
+        &mut self,
+        ask: impl FnOnce(&mut dyn Target) -> Result<T, E>,
+    ) -> Result<T, Trouble> {
         let asked = ask(self.target()?);
-        self.note(asked)
+        self.note(asked.map_err(Into::into))
     }
 
-    fn note<T>(&mut self, asked: Result<T, Lacks>) -> Result<T, Trouble> {
-        asked.map_err(|lacks| {
-            self.lacks = Some(lacks.clone());
-            Trouble::Lacks(lacks)
+    fn note<T>(&mut self, asked: Result<T, Unready>) -> Result<T, Trouble> {
+        asked.map_err(|unready| match unready {
+            Unready::Lacks(lacks) => {
+                self.lacks = Some(lacks.clone());
+                Trouble::Lacks(lacks)
+            }
+            Unready::Failed(reason) => Trouble::Wrong(reason),
         })
     }
 
-    /// What the flash holds.
+    /// What the flash holds now.
     ///
     /// # Errors
-    /// [`Trouble::Lacks`]
+    /// [`Trouble`]
     pub fn flash(&mut self) -> Result<Vec<u8>, Trouble> {
-        Ok(self.target()?.flash())
+        self.need(|target| target.flash())
+    }
+
+    /// What the flash held when the scenario began.
+    ///
+    /// # Errors
+    /// [`Trouble::Wrong`] when the scenario has not said.
+    pub fn first_flash(&mut self) -> Result<Vec<u8>, Trouble> {
+        let contents = self.setup.flash.clone();
+        let contents = contents.ok_or_else(|| wrong("the scenario has not said what the flash holds"))?;
+        let capacity = self.target()?.capacity_bytes();
+        Ok(images::padded(&contents, capacity))
     }
 
     /// Sets the rate of the host below the flasher.
@@ -222,6 +240,7 @@ impl World {
     /// [`Trouble`]
     pub fn set_baud(&mut self, baud_bps: u32) -> Step {
         self.baud_bps = baud_bps;
+        self.need(|target| target.check_rate(baud_bps))?;
         self.target()?.port().set_baud(baud_bps)?;
         Ok(())
     }
@@ -283,22 +302,32 @@ impl World {
         }
         let options = Arc::new(options);
         let baud_bps = options.boot_baud_bps;
-        let port = self.target()?.port();
+        self.need(|target| target.check_rate(options.boot_baud_bps.max(options.baud_bps)))?;
+        let target = self.target()?;
+        let chip_id = target.chip_id();
+        let port = target.port();
         port.set_baud(baud_bps)?;
-        let (mut events, mut asked) = (Vec::new(), 0);
+        let (mut events, mut asked, swapped) = (Vec::new(), 0, Cell::new(false));
         let result = driver::run(
             port,
             baud_bps,
             |link| flow(link, options),
             |_, event| {
+                let other = |id: &String| *id != chip_id;
+                swapped.set(
+                    swapped.get() || matches!(&event, Event::BootInfo { chip_id: Some(id), .. } if other(id)),
+                );
                 on_event(&event);
                 events.push(event);
             },
             || {
                 asked += 1;
-                asked > LONGEST_RUN
+                asked > LONGEST_RUN || swapped.get()
             },
         );
+        if swapped.get() {
+            return Err(wrong(format!("the module was swapped: it is not chip {chip_id} any more")));
+        }
         self.events = events;
         self.run = Some(result.map(done).map_err(Failure::from));
         Ok(())
@@ -307,15 +336,12 @@ impl World {
     fn connect_options(&mut self) -> Result<ConnectOptions, Trouble> {
         let settings = self.flasher.clone();
         let wiring = settings.wiring.unwrap_or(self.setup.host_wiring());
-        let has_lines = self.target()?.port().has_lines();
-        let loader = settings.has_loader.then(|| {
-            Arc::new(
-                LoaderImage::from_file(&images::made_up_loader()).expect("the fixture is a loader image"),
-            )
-        });
+        let target = self.target()?;
+        let (has_lines, rates) = (target.port().has_lines(), target.rates());
+        let loader = settings.has_loader.then(|| target.loader());
         Ok(ConnectOptions {
-            boot_baud_bps: settings.boot_baud_bps,
-            baud_bps: settings.baud_bps,
+            boot_baud_bps: settings.boot_baud_bps.unwrap_or(rates.boot_baud_bps),
+            baud_bps: settings.baud_bps.unwrap_or(rates.baud_bps),
             wiring,
             has_lines,
             loader,
@@ -359,11 +385,18 @@ impl World {
     /// Judges the scenario when its steps are over: the burnt fuses are counted, whatever else it was about.
     pub fn end(&mut self, finished: &ScenarioFinished) -> Ending {
         let complete = matches!(finished, ScenarioFinished::StepPassed);
+        let story = std::mem::take(&mut self.story);
         if let Some(lacks) = &self.lacks {
-            return Ending { complete, lacks: Some(lacks.to_string()), failure: None };
+            return Ending { story, complete, lacks: Some(lacks.to_string()), failure: None };
         }
         let expected = self.expected_burns;
-        let burnt = self.target.as_deref_mut().map_or(0, Target::burnt_fuses);
+        let burnt = match self.target.as_deref_mut().map_or(Ok(0), Target::burnt_fuses) {
+            Ok(burnt) => burnt,
+            Err(error) => {
+                let failure = Some(format!("nobody knows how many fuses were burnt: {error}"));
+                return Ending { story, complete, lacks: None, failure };
+            }
+        };
         let unseen: Vec<String> = self.answers.iter().map(|answer| readable(answer)).collect();
         let failure = if burnt != expected {
             Some(format!("{burnt} fuses were burnt, the scenario says {expected}"))
@@ -372,7 +405,7 @@ impl World {
         } else {
             None
         };
-        Ending { complete, lacks: None, failure }
+        Ending { story, complete, lacks: None, failure }
     }
 }
 

@@ -108,6 +108,14 @@ fn the_projects_scenarios_are_read_and_tagged() {
         assert_eq!(chosen.len(), 1, "{} must be one of {kinds:?}", entry.id);
         let known = |tag: &String| kinds.contains(&tag.as_str()) || tag == "emulated-only";
         assert!(entry.tags.iter().all(known), "{}: {:?}", entry.id, entry.tags);
+        let tagged = entry.tags.iter().any(|tag| tag == "emulated-only");
+        assert_eq!(
+            tagged,
+            entry.emulated_only_reason.is_some(),
+            "{}: a scenario is @emulated-only if it arms a fault, sets fuses or kills the emulator ({:?}), and only then",
+            entry.id,
+            entry.emulated_only_reason
+        );
     }
     let areas = [
         "backup",

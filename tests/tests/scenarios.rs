@@ -1,11 +1,9 @@
 //! Every scenario of `features/*.feature` as a trial: `cargo test -p bl702-harness --test scenarios [FILTER]`.
+//!
+//! `TARGET` names the module: `emulated` (default), a port, or a bench's file (`tests/targets/bench-1.toml`).
 
 use std::process::ExitCode;
 
-use bl702_harness::{catalogue, runner};
-use libtest_mimic::Arguments;
-
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    libtest_mimic::run(&arguments, runner::trials(&catalogue::features_folder())).exit_code()
+    bl702_harness::runner::main(std::env::args())
 }

@@ -5,8 +5,10 @@ use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use bl702_emulator::module::Module;
+use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::port::{Port, PortError};
 use bl702_flasher::reset::Lines;
 use bl702_protocol::time::Nanos;
@@ -14,7 +16,7 @@ use bl702_protocol::trace::{Direction, EventRecord, LineLevels, LinesRecord, Rec
 use serde_json::Value;
 
 use crate::programs::Killer;
-use crate::target::{Lacks, Target};
+use crate::target::{Lacks, Rates, Target, Unready};
 
 /// Another target, and a recording of all that goes over its port and that is done to it.
 pub struct Recorded {
@@ -110,27 +112,55 @@ impl Target for Recorded {
         self
     }
 
-    fn flash(&mut self) -> Vec<u8> {
+    fn flash(&mut self) -> Result<Vec<u8>, Unready> {
         self.inner.get_mut().flash()
     }
 
-    fn burnt_fuses(&mut self) -> u32 {
+    fn burnt_fuses(&mut self) -> Result<u32, Unready> {
         self.inner.get_mut().burnt_fuses()
     }
 
-    fn set_enable(&mut self, high: bool) -> Result<(), Lacks> {
+    fn chip_id(&mut self) -> String {
+        self.inner.get_mut().chip_id()
+    }
+
+    fn capacity_bytes(&mut self) -> usize {
+        self.inner.get_mut().capacity_bytes()
+    }
+
+    fn loader(&self) -> Arc<LoaderImage> {
+        self.inner.borrow().loader()
+    }
+
+    fn rates(&self) -> Rates {
+        self.inner.borrow().rates()
+    }
+
+    fn check_rate(&self, baud_bps: u32) -> Result<(), Lacks> {
+        self.inner.borrow().check_rate(baud_bps)
+    }
+
+    fn check_prompt(&self) -> Result<(), Lacks> {
+        self.inner.borrow().check_prompt()
+    }
+
+    fn story(&self) -> Vec<String> {
+        self.inner.borrow().story()
+    }
+
+    fn set_enable(&mut self, high: bool) -> Result<(), Unready> {
         self.inner.get_mut().set_enable(high)?;
         self.lines(LineLevels { enable: Some(high), ..LineLevels::default() });
         Ok(())
     }
 
-    fn set_boot(&mut self, high: bool) -> Result<(), Lacks> {
+    fn set_boot(&mut self, high: bool) -> Result<(), Unready> {
         self.inner.get_mut().set_boot(high)?;
         self.lines(LineLevels { boot: Some(high), ..LineLevels::default() });
         Ok(())
     }
 
-    fn set_power(&mut self, on: bool) -> Result<(), Lacks> {
+    fn set_power(&mut self, on: bool) -> Result<(), Unready> {
         self.inner.get_mut().set_power(on)?;
         self.event(if on { "power_on" } else { "power_off" }, Value::Null);
         Ok(())

@@ -6,9 +6,9 @@ use bl702_emulator::profile::{Boot, Profile, Wiring};
 use cucumber::{given, then, when};
 
 use crate::images;
-use crate::target::Place;
+use crate::target::{Lacks, Place};
 use crate::vectors;
-use crate::words::{Number, Span};
+use crate::words::{Address, Number, Span};
 use crate::world::{Step, World, wrong};
 
 #[given("a healthy XT-ZB2 in programming mode")]
@@ -49,7 +49,7 @@ fn own_process(world: &mut World) -> Step {
 
 #[given("its flash is empty")]
 fn flash_is_empty(world: &mut World) -> Step {
-    world.set_up(|setup| setup.flash.clear())
+    world.set_up(|setup| setup.flash = Some(Vec::new()))
 }
 
 #[given("its flash holds the reference pattern")]
@@ -57,12 +57,12 @@ fn flash_holds_the_pattern(world: &mut World) -> Step {
     let capacity = Profile::builtin(&world.setup.profile)
         .map(|profile| profile.flash_part.capacity_bytes)
         .map_err(|error| wrong(error.to_string()))?;
-    world.set_up(|setup| setup.flash = images::pattern(capacity as usize))
+    world.set_up(|setup| setup.flash = Some(images::pattern(capacity as usize)))
 }
 
 #[given("its flash holds the stock firmware")]
 fn flash_holds_the_stock_firmware(world: &mut World) -> Step {
-    world.set_up(|setup| setup.flash = images::stock())
+    world.set_up(|setup| setup.flash = Some(images::stock()))
 }
 
 #[given(expr = "its fuses are those of the reference vector {string}")]
@@ -87,6 +87,16 @@ fn fuse_is_burnt(world: &mut World, name: String) -> Step {
     world.set_up(|setup| setup.fuses = Some(fuses))
 }
 
+/// On a bench the scenario can be run only once for each module.
+#[given(expr = "its fuses {address} to {address} are blank")]
+fn blank_fuses(world: &mut World, from: Address, to: Address) -> Step {
+    let range = from.0 as usize..to.0 as usize + 1;
+    if range.is_empty() || range.end > 128 {
+        return Err(wrong("there are fuses 0x0 to 0x7F"));
+    }
+    world.set_up(|setup| setup.blank_fuses = range)
+}
+
 /// A mode of the emulator's catalogue (`bl702-emu faults`).
 #[given(expr = "the fault {string}")]
 fn fault(world: &mut World, name: String) -> Step {
@@ -95,7 +105,7 @@ fn fault(world: &mut World, name: String) -> Step {
 
 #[then("the fault has shown")]
 fn fault_fired(world: &mut World) -> Step {
-    let report = world.need(|target| Ok(target.module_mut()?.fault_report()))?;
+    let report = world.need(|target| Ok::<_, Lacks>(target.module_mut()?.fault_report()))?;
     match report.faults.iter().find(|fault| fault.fired == 0) {
         None => Ok(()),
         Some(fault) => Err(wrong(format!("{} never fired", fault.name))),
@@ -115,7 +125,7 @@ fn program_fails(world: &mut World) -> Step {
 fn inject(world: &mut World, faults: FlashFaults) -> Step {
     world.need(|target| {
         target.module_mut()?.flash_mut().set_faults(faults);
-        Ok(())
+        Ok::<(), Lacks>(())
     })
 }
 
@@ -185,7 +195,7 @@ fn no_burns(world: &mut World) -> Step {
 #[then(expr = "exactly {number} fuses were burnt")]
 fn burns(world: &mut World, count: Number) -> Step {
     world.expected_burns = count.0;
-    match world.target()?.burnt_fuses() {
+    match world.need(|target| target.burnt_fuses())? {
         burnt if burnt == count.0 => Ok(()),
         burnt => Err(wrong(format!("{burnt} fuses were burnt"))),
     }

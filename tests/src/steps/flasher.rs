@@ -19,7 +19,7 @@ fn no_loader(world: &mut World) {
 
 #[given(expr = "a flasher that talks to the boot ROM at {number} baud")]
 fn boot_baud(world: &mut World, baud: Number) {
-    world.flasher.boot_baud_bps = baud.0;
+    world.flasher.boot_baud_bps = Some(baud.0);
 }
 
 #[given("a flasher that is told that EN is on RTS and BOOT on DTR")]
@@ -39,14 +39,14 @@ fn image(world: &mut World, size: Size, address: Address) {
 
 #[given("an image of what the flash holds")]
 fn image_of_the_flash(world: &mut World) -> Step {
-    let bytes = world.flash()?;
+    let bytes = world.first_flash()?;
     world.image = Some((0, bytes));
     Ok(())
 }
 
 #[given(expr = "an image of what the flash holds, but for one byte at {address}")]
 fn image_with_a_difference(world: &mut World, address: Address) -> Step {
-    let mut bytes = world.flash()?;
+    let mut bytes = world.first_flash()?;
     bytes[address.0 as usize] ^= 0x10;
     world.image = Some((0, bytes));
     Ok(())
@@ -55,7 +55,7 @@ fn image_with_a_difference(world: &mut World, address: Address) -> Step {
 #[given(expr = "an image of the {size} that the flash holds at {address}")]
 fn image_of_a_part(world: &mut World, size: Size, address: Address) -> Step {
     let (from, to) = (address.0 as usize, (address.0 + size.0) as usize);
-    let bytes = world.flash()?[from..to].to_vec();
+    let bytes = world.first_flash()?[from..to].to_vec();
     world.image = Some((address.0, bytes));
     Ok(())
 }
@@ -88,7 +88,7 @@ fn backup(world: &mut World) -> Step {
 
 #[when(expr = "I back up the flash at {number} baud")]
 fn backup_at(world: &mut World, baud: Number) -> Step {
-    world.flasher.baud_bps = baud.0;
+    world.flasher.baud_bps = Some(baud.0);
     backup(world)
 }
 

@@ -22,6 +22,13 @@ fn send_burst(world: &mut World, span: Span, baud: Number) -> Step {
     world.send(&burst(span.0, baud.0))
 }
 
+/// Before the module has come out of a reset.
+#[when(expr = "the host at once sends 55 for {span} at {number} baud")]
+fn send_burst_at_once(world: &mut World, span: Span, baud: Number) -> Step {
+    world.need(|target| target.check_prompt())?;
+    send_burst(world, span, baud)
+}
+
 #[given(expr = "a session at {number} baud")]
 #[when(expr = "the host begins a new session at {number} baud")]
 fn session(world: &mut World, baud: Number) -> Step {
@@ -68,6 +75,9 @@ fn send_vector(world: &mut World, name: String) -> Step {
 #[when(expr = "the host sends {bytes} and changes to {number} baud at once")]
 fn send_and_change(world: &mut World, bytes: Bytes, baud: Number) -> Step {
     let old_bps = world.baud_bps;
+    // The answer comes within a byte's time.
+    world.need(|target| target.check_prompt())?;
+    world.need(|target| target.check_rate(baud.0))?;
     let port = world.target()?.port();
     let mut heard = crate::host::send(port, old_bps, &bytes.0)?;
     port.set_baud(baud.0)?;
@@ -102,6 +112,17 @@ fn answers(world: &mut World, expected: Answers) -> Step {
     }
     let heard: Vec<String> = heard.iter().map(|answer| readable(answer)).collect();
     Err(wrong(format!("it answered {}, expected {:?}", heard.join(", "), expected.0)))
+}
+
+#[then(expr = "the module answers {bytes} and its chip id")]
+fn answers_chip_id(world: &mut World, head: Bytes) -> Step {
+    let chip_id: String = world.target()?.chip_id();
+    let heard = std::mem::take(&mut world.answers).concat();
+    let id: String = heard.iter().skip(head.0.len()).map(|byte| format!("{byte:02x}")).collect();
+    if heard.starts_with(&head.0) && id == chip_id {
+        return Ok(());
+    }
+    Err(wrong(format!("it answered {}, expected the chip id {chip_id}", readable(&heard))))
 }
 
 #[then(expr = "the last answer is {answer}")]

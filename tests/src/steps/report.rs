@@ -66,14 +66,15 @@ fn advises(world: &mut World, text: String) -> Step {
     Err(wrong(format!("it advised {:?}", failure.advice)))
 }
 
-#[then(expr = "it is a BL702 with chip id {word}")]
-fn chip_id(world: &mut World, expected: String) -> Step {
+#[then("it is a BL702 with the module's own chip id")]
+fn chip_id(world: &mut World) -> Step {
+    let expected = world.target()?.chip_id();
     let Done::Info(report) = world.done()? else { return Err(wrong("nobody asked what it is")) };
     let BootInfo::Rom(rom) = &report.boot_info else { return Err(wrong("a RAM loader answered")) };
     if rom.is_bl702() && rom.chip_id_text() == expected {
         return Ok(());
     }
-    Err(wrong(format!("version {:08x}, chip id {}", rom.version, rom.chip_id_text())))
+    Err(wrong(format!("version {:08x}, chip id {}, expected {expected}", rom.version, rom.chip_id_text())))
 }
 
 #[then(expr = "its flash is {string} and has {size}")]

@@ -10,7 +10,7 @@ use bl702_emulator::profile::{Boot, Profile, Wiring};
 use bl702_flasher::port::{Port, SerialPort};
 use tempfile::TempDir;
 
-use super::{Lacks, Setup, Target};
+use super::{Lacks, Setup, Target, Unready};
 use crate::images;
 use crate::programs::{Killer, Serving, put};
 
@@ -37,7 +37,10 @@ impl ProcessTarget {
         let folder = tempfile::tempdir().expect("cannot make a temporary folder");
         let capacity = profile.flash_part.capacity_bytes as usize;
         let first_fuses = setup.fuses.unwrap_or(profile.efuse).to_vec();
-        put(&folder.path().join("flash.bin"), &images::padded(&setup.flash, capacity));
+        put(
+            &folder.path().join("flash.bin"),
+            &images::padded(setup.flash.as_deref().unwrap_or_default(), capacity),
+        );
         put(&folder.path().join("efuse.bin"), &first_fuses);
         let mut arguments: Vec<OsString> = vec!["--pace".into(), "none".into()];
         let mut option = |name: &str, value: OsString| arguments.extend([name.into(), value]);
@@ -91,14 +94,22 @@ impl Target for ProcessTarget {
         &mut self.port
     }
 
-    fn flash(&mut self) -> Vec<u8> {
-        self.read("flash.bin")
+    fn flash(&mut self) -> Result<Vec<u8>, Unready> {
+        Ok(self.read("flash.bin"))
     }
 
-    fn burnt_fuses(&mut self) -> u32 {
+    fn chip_id(&mut self) -> String {
+        super::chip_id(&self.first_fuses)
+    }
+
+    fn capacity_bytes(&mut self) -> usize {
+        self.read("flash.bin").len()
+    }
+
+    fn burnt_fuses(&mut self) -> Result<u32, Unready> {
         let now = self.read("efuse.bin");
         assert_eq!(now.len(), self.first_fuses.len(), "the file of the fuses has changed its size");
-        now.iter().zip(&self.first_fuses).map(|(now, first)| (now ^ first).count_ones()).sum()
+        Ok(now.iter().zip(&self.first_fuses).map(|(now, first)| (now ^ first).count_ones()).sum())
     }
 
     fn killer(&mut self) -> Result<Killer, Lacks> {
