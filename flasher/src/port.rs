@@ -3,6 +3,7 @@
 #[cfg(feature = "emulated")]
 pub mod emulated;
 mod record;
+pub mod rfc2217;
 mod serial;
 
 use std::path::PathBuf;
@@ -52,6 +53,12 @@ pub trait Port {
     /// # Errors
     /// [`PortError`]
     fn purge_input(&mut self) -> Result<(), PortError>;
+
+    /// How long a question and its answer take on the way, without the module's part; as measured when it was opened.
+    /// Only of interest where it is long: on a network.
+    fn round_trip(&self) -> Nanos {
+        Nanos::ZERO
+    }
 }
 
 impl<P: Port + ?Sized> Port for Box<P> {
@@ -81,6 +88,10 @@ impl<P: Port + ?Sized> Port for Box<P> {
 
     fn purge_input(&mut self) -> Result<(), PortError> {
         (**self).purge_input()
+    }
+
+    fn round_trip(&self) -> Nanos {
+        (**self).round_trip()
     }
 }
 
@@ -148,6 +159,38 @@ pub enum PortError {
         action: &'static str,
         /// What the system says.
         reason: String,
+    },
+    /// No connection to the host that serves the port.
+    #[error("failed to connect to {}: {reason}", path.display())]
+    Unreachable {
+        /// The port.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// What listens there does not let its port be controlled.
+    #[error("{} is no serial port that can be controlled (RFC 2217): {reason}", path.display())]
+    NoRemoteControl {
+        /// The port.
+        path: PathBuf,
+        /// What it did instead.
+        reason: String,
+    },
+    /// The server wants a user or a password first.
+    #[error("{} asks for a login ({prompt:?}), which RFC 2217 has no way to answer", path.display())]
+    Login {
+        /// The port.
+        path: PathBuf,
+        /// What it says.
+        prompt: String,
+    },
+    /// The server has closed the connection at once.
+    #[error("{} turned this program away{}", path.display(), if said.is_empty() { String::new() } else { format!(", saying: {said}") })]
+    TurnedAway {
+        /// The port.
+        path: PathBuf,
+        /// What it said.
+        said: String,
     },
     /// The recording cannot be written.
     #[error("failed to write the recording {}: {reason}", path.display())]

@@ -11,5 +11,6 @@ pub mod efuse;
 pub mod frame;
 pub mod image;
 pub mod jedec;
+pub mod rfc2217;
 pub mod time;
 pub mod trace;

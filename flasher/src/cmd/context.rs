@@ -11,6 +11,7 @@ use bl702_flasher::error::{Error, Rescue};
 use bl702_flasher::event::Event;
 use bl702_flasher::loader::{self, Environment, LoaderError, LoaderImage};
 use bl702_flasher::plan::FlashRange;
+use bl702_flasher::port::rfc2217::{Address, Rfc2217Port};
 use bl702_flasher::port::{Port, Recorder, SerialPort};
 use bl702_flasher::session::Link;
 
@@ -34,7 +35,7 @@ impl<'r> Context<'r> {
         let name = options.port.as_deref().ok_or_else(|| {
             Failure::usage(
                 "no port was given",
-                "Name one with --port, as /dev/ttyUSB0; `--port emulated` needs no hardware.",
+                "Name one with --port, as /dev/ttyUSB0 or rfc2217://HOST:PORT; `--port emulated` needs no hardware.",
             )
         })?;
         let target = Target::parse(name)?;
@@ -43,6 +44,7 @@ impl<'r> Context<'r> {
         let stop = stop_flag();
         let mut port = target.open(options.boot_baud)?;
         connect.has_lines = port.has_lines();
+        connect.timing = connect.timing.allowing_for(port.round_trip());
         if let Some(path) = &options.record {
             port = Box::new(Recorder::create(port, path, name, options.boot_baud)?);
         }
@@ -111,6 +113,7 @@ impl<'r> Context<'r> {
 /// What `--port` names.
 enum Target {
     Serial(std::path::PathBuf),
+    Network(Address),
     #[cfg(feature = "emulated")]
     Emulated(Box<crate::emulated::EmulatedOptions>),
 }
@@ -120,10 +123,18 @@ impl Target {
         if name == "emulated" || name.starts_with("emulated:") || name.starts_with("emulated?") {
             return Target::emulated(&name["emulated".len()..]);
         }
+        if Address::is_meant_by(name) {
+            return name.parse().map(Target::Network).map_err(|error| {
+                Failure::usage(
+                    format!("port {name:?} is no address: {error}"),
+                    "Write rfc2217://HOST:PORT, as rfc2217://bench-pi:4000 or rfc2217://[::1]:4000.",
+                )
+            });
+        }
         if name.is_empty() || name.contains("://") {
             return Err(Failure::usage(
                 format!("port {name:?} is of no kind that this version knows"),
-                "Name a tty, as /dev/ttyUSB0, or `emulated`.",
+                "Name a tty, as /dev/ttyUSB0, or rfc2217://HOST:PORT, or `emulated`.",
             ));
         }
         Ok(Target::Serial(Path::new(name).to_owned()))
@@ -147,6 +158,7 @@ impl Target {
     fn open(self, baud_bps: u32) -> Result<Box<dyn Port>, Failure> {
         match self {
             Target::Serial(path) => Ok(Box::new(SerialPort::open(&path, baud_bps)?)),
+            Target::Network(address) => Ok(Box::new(Rfc2217Port::open(&address, baud_bps)?)),
             #[cfg(feature = "emulated")]
             Target::Emulated(options) => Ok(Box::new(options.open(baud_bps)?)),
         }
@@ -181,7 +193,7 @@ fn find_loader(
 fn made_up(target: &Target) -> Result<Option<LoaderImage>, Failure> {
     match target {
         // A RAM loader may be running already; if not, the run ends with an error that tells how to get one.
-        Target::Serial(_) => Ok(None),
+        Target::Serial(_) | Target::Network(_) => Ok(None),
         #[cfg(feature = "emulated")]
         Target::Emulated(_) => Ok(Some(crate::emulated::made_up_loader()?)),
     }

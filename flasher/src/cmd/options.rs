@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use crate::failure::Failure;
 
-const PORT_HELP: &str =
-    "Port: a tty such as /dev/ttyUSB0, or emulated[:PROFILE][?flash=FILE&start=loader&...]";
+const PORT_HELP: &str = "Port: a tty such as /dev/ttyUSB0, rfc2217://HOST:PORT, or emulated[:PROFILE][?flash=FILE&start=loader&...]";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]

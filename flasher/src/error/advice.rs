@@ -102,6 +102,18 @@ fn of_port(error: &PortError) -> &'static str {
         PortError::Stuck { .. } => "Check the adapter, or what serves the port.",
         PortError::BaudRefused { .. } => "Choose another --baud or --boot-baud, or another adapter.",
         PortError::System { .. } => "Check the adapter and its driver.",
+        PortError::Unreachable { .. } => {
+            "Check the host's name and the port number, that the server runs there (ser2net, or bl702-emu run --rfc2217), and that no firewall is in between."
+        }
+        PortError::NoRemoteControl { .. } => {
+            "Have the server offer the port with RFC 2217, so that rate and lines can be set from here: in ser2net `accepter: telnet(rfc2217),tcp,4000`. A raw TCP port will not do."
+        }
+        PortError::Login { .. } => {
+            "Switch the login of this port off, and let only those hosts connect that may (or reach it through an ssh tunnel); or check that it is the right port number."
+        }
+        PortError::TurnedAway { .. } => {
+            "Another client may have the port: close it, or wait. If not, look at the log of the server and at its list of hosts that may connect."
+        }
         PortError::Recording { .. } => "Check the file given with --record, and the space on its disk.",
         PortError::Emulated { .. } => "Check the options after `emulated:`.",
     }

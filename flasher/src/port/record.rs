@@ -90,4 +90,8 @@ impl<P: Port> Port for Recorder<P> {
     fn purge_input(&mut self) -> Result<(), PortError> {
         self.port.purge_input()
     }
+
+    fn round_trip(&self) -> Nanos {
+        self.port.round_trip()
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`telnet`] | data, commands and subnegotiations in a stream (sans-IO) |
+//! | [`bl702_protocol::rfc2217`] | data, commands and subnegotiations in a stream, codes of RFC 2217 (sans-IO) |
 //! | [`options`] | which telnet options are in force (sans-IO) |
-//! | [`com_port`] | codes and values of RFC 2217 (pure) |
+//! | [`com_port`] | requests for other frames than 8N1 (pure) |
 //! | [`framing`] | what other frames than 8N1 do to bytes (pure) |
 //! | [`session`] | one client's connection (sans-IO) |
 //! | [`server`] | the listening socket |
@@ -15,4 +15,3 @@ pub mod framing;
 pub mod options;
 pub mod server;
 pub mod session;
-pub mod telnet;

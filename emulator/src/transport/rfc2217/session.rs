@@ -6,10 +6,13 @@
 
 use std::collections::VecDeque;
 
-use super::com_port::{self, Code, Command, LINE_STATE_OVERRUN, control};
+use bl702_protocol::rfc2217::com_port::{Code, Command, LINE_STATE_OVERRUN, control, encode_answer};
+use bl702_protocol::rfc2217::options::Options;
+use bl702_protocol::rfc2217::telnet::{Decoder, Item, encode_data};
+
+use super::com_port;
 use super::framing::{EIGHT_N_ONE, Framing, reframe};
-use super::options::Options;
-use super::telnet::{Decoder, Item, encode_data};
+use super::options;
 use crate::transport::wiring::ModemLines;
 
 /// The rate of a new connection, until the client sets one (as of a fresh pty).
@@ -70,7 +73,7 @@ impl Session {
     /// A connection that has just been made. The server has asserted both lines, like a driver at open.
     pub fn new(signature: impl Into<String>) -> Session {
         let mut opening = Vec::new();
-        let options = Options::open(&mut opening);
+        let options = options::open(&mut opening);
         let mut session = Session {
             decoder: Decoder::new(),
             options,
@@ -150,7 +153,7 @@ impl Session {
 
     fn answer(&mut self, code: Code, value: &[u8]) {
         let mut bytes = Vec::new();
-        com_port::encode(code, value, &mut bytes);
+        encode_answer(code, value, &mut bytes);
         self.reply(&bytes);
     }
 
@@ -165,7 +168,7 @@ impl Session {
     /// Errors are told once.
     fn encode_line_state(&mut self, mask: u8, out: &mut Vec<u8>) {
         let state = std::mem::take(&mut self.line_state);
-        com_port::encode(Code::NotifyLineState, &[state & mask], out);
+        encode_answer(Code::NotifyLineState, &[state & mask], out);
     }
 
     fn send(&mut self, data: &[u8]) {

@@ -17,6 +17,15 @@ const SE: u8 = 240;
 /// The break key of RFC 854.
 const BREAK: u8 = 243;
 
+/// Option: eight-bit data (RFC 856).
+pub const BINARY: u8 = 0;
+/// Option: the other end shows what a person types, or not (RFC 857).
+pub const ECHO: u8 = 1;
+/// Option: no turn taking (RFC 858).
+pub const SUPPRESS_GO_AHEAD: u8 = 3;
+/// Option: control of a serial port (RFC 2217).
+pub const COM_PORT: u8 = 44;
+
 /// Longest content of a subnegotiation, option code included. RFC 2217 needs 6 bytes; the rest is for signatures.
 pub const SUBNEGOTIATION_LIMIT_BYTES: usize = 256;
 
