@@ -3,7 +3,7 @@
 mod backup;
 mod compare;
 mod context;
-mod efuse;
+pub(crate) mod efuse;
 mod erase;
 mod explain;
 mod files;
@@ -62,7 +62,7 @@ enum Command {
     Image(image::Command),
     /// Compare two images of a flash sector by sector; needs no module
     Compare(compare::Args),
-    /// Say what eFuses mean and how they differ; works on files, needs no module
+    /// Read eFuses, say what they mean and how they differ, burn them; works on files too
     #[command(subcommand)]
     Efuse(efuse::Command),
     /// Show, build and convert partition tables; needs no module
@@ -127,7 +127,7 @@ impl Command {
             Command::Explain(args) => explain::run(args),
             Command::Image(command) => image::run(command),
             Command::Compare(args) => compare::run(args),
-            Command::Efuse(command) => efuse::run(command),
+            Command::Efuse(command) => efuse::run(command, options, reporter),
             Command::Partition(command) => partition::run(command),
             Command::Completions(args) => Ok(shell::completions(args)),
             Command::Man(args) => shell::man(args),

@@ -5,6 +5,17 @@
 use bl702_protocol::efuse::{EFUSE_LEN, Efuse, FIELDS, Field, LockKind};
 use serde::Serialize;
 
+mod burn;
+mod effect;
+mod order;
+mod permit;
+
+pub(crate) use burn::as_read;
+pub use burn::{BurnPlan, BurnRefusal, WordBurn};
+pub use effect::{EFFECTS, Effect, effects};
+pub use order::{Setting, SettingError, Wanted, names, parse_setting, parse_settings};
+pub use permit::BurnPermit;
+
 /// One field with its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldValue {

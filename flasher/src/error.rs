@@ -4,6 +4,7 @@
 mod advice;
 mod cause;
 mod flash_state;
+mod fuse_state;
 mod module_state;
 mod troubles;
 mod words;
@@ -17,12 +18,14 @@ use bl702_protocol::jedec::JedecId;
 use bl702_protocol::time::Nanos;
 
 pub use flash_state::{FlashState, Rescue};
+pub use fuse_state::FuseState;
 pub use module_state::ModuleState;
 pub use troubles::{Fallback, Troubles};
 pub(crate) use words::quoted_text;
 use words::{bits_text, difference_text, heard_text, rates_text, status_text, times_text};
 
 use crate::baud::BaudError;
+use crate::efuse::BurnRefusal;
 use crate::loader::LoaderError;
 use crate::plan::{FlashRange, PlanError};
 use crate::port::PortError;
@@ -45,6 +48,8 @@ pub struct Failure {
     pub during: Option<During>,
     /// What the run has done to the flash.
     pub flash: FlashState,
+    /// What the run has done to the eFuses.
+    pub fuses: FuseState,
     /// How the module was left.
     pub module: ModuleState,
     /// What the run had overcome before.
@@ -323,6 +328,47 @@ pub enum ErrorKind {
         /// What showed it.
         evidence: String,
     },
+    /// Fuses that were not to be burnt, or cannot be.
+    #[error(transparent)]
+    Burn(#[from] BurnRefusal),
+    /// A word that was burnt does not read as it should.
+    #[error(
+        "eFuse word {offset:02x}h reads {found:08x} after it was burnt {times} times; it should read {wanted:08x}"
+    )]
+    FusesNotTaken {
+        /// Byte offset of the word.
+        offset: u8,
+        /// What it should hold.
+        wanted: u32,
+        /// What it holds.
+        found: u32,
+        /// How often it was burnt.
+        times: u32,
+    },
+    /// A word is not what it was before, though nothing of the kind was asked for.
+    #[error("eFuse word {offset:02x}h reads {found:08x}, which it should not: {wanted:08x} was expected")]
+    FusesChanged {
+        /// Byte offset of the word.
+        offset: u8,
+        /// What it should hold.
+        wanted: u32,
+        /// What it holds.
+        found: u32,
+    },
+    /// Readings that differ from one time to the next.
+    #[error("the eFuses did not read the same twice in a row in {passes} readings")]
+    FusesUnstable {
+        /// How often they were read.
+        passes: u32,
+    },
+    /// Another module than at the beginning.
+    #[error("the module that answers now has the chip id {now}, at the start it was {before}")]
+    OtherModule {
+        /// Then.
+        before: String,
+        /// Now.
+        now: String,
+    },
     /// Too many repeats in one run.
     #[error("gave up after {repeats} repeats in one run; the last trouble: {last}")]
     TooManyRepeats {
@@ -339,6 +385,8 @@ impl ErrorKind {
         match self {
             ErrorKind::Baud(_) | ErrorKind::Loader(_) | ErrorKind::Plan(_) => 2,
             ErrorKind::WrongChip { .. } | ErrorKind::BootInfo(_) => 3,
+            ErrorKind::Burn(refusal) => refusal.exit_code(),
+            ErrorKind::FusesNotTaken { .. } | ErrorKind::FusesChanged { .. } => 4,
             ErrorKind::Different { .. } | ErrorKind::NotTaken { .. } | ErrorKind::Collateral { .. } => 4,
             _ => 1,
         }
@@ -352,6 +400,7 @@ impl Error {
             kind: kind.into(),
             during: None,
             flash: FlashState::Unchanged,
+            fuses: FuseState::Untouched,
             module: ModuleState::NotReached,
             troubles: Troubles::default(),
             rescue: Vec::new(),
@@ -410,7 +459,7 @@ impl Error {
     pub(crate) fn completed(
         mut self,
         halt: Option<Halt>,
-        flash: FlashState,
+        (flash, fuses): (FlashState, FuseState),
         module: ModuleState,
         troubles: Troubles,
         rescue: Vec<Rescue>,
@@ -421,7 +470,8 @@ impl Error {
             Some(Halt::Bound { span }) => self.0.kind = ErrorKind::BoundReached { bound: span },
             None => {}
         }
-        (self.0.flash, self.0.module, self.0.troubles) = (flash, module, troubles);
+        (self.0.flash, self.0.fuses) = (flash, fuses);
+        (self.0.module, self.0.troubles) = (module, troubles);
         self.0.rescue = rescue;
         self
     }

@@ -4,6 +4,7 @@ use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::time::Nanos;
 use serde::Serialize;
 
+use crate::efuse::BurnPlan;
 use crate::error::{Error, Fallback, Troubles};
 use crate::plan::FlashRange;
 use crate::request::Side;
@@ -169,6 +170,15 @@ pub enum Event {
     Repair {
         /// The sectors.
         sectors: Vec<FlashRange>,
+    },
+    /// What will be burnt, if it may.
+    BurnPlan(Box<BurnPlan>),
+    /// A word of eFuses was burnt and read back.
+    FusesBurnt {
+        /// Byte offset of the word.
+        offset: u8,
+        /// The bits that were burnt.
+        bits: u32,
     },
     /// The module is reset by command.
     ResetByCommand,

@@ -112,6 +112,9 @@ impl Failure {
         }
         if let Some(run) = self.run() {
             value["flash"] = json!(run.flash);
+            if run.fuses.is_touched() {
+                value["fuses"] = json!(run.fuses);
+            }
             value["module"] = json!(run.module);
             value["troubles"] = json!(run.troubles);
             if let ErrorKind::Different { first, differing_bytes, .. } = &run.kind {

@@ -3,6 +3,7 @@
 mod backup;
 mod bound;
 mod change;
+mod efuse;
 mod erase;
 mod finish;
 mod info;
@@ -11,6 +12,7 @@ mod verify;
 
 pub use backup::{Backup, backup, resume_backup};
 pub use change::{ChangeReport, PieceReport, write};
+pub use efuse::{BurnReport, FuseReport, burn_fuses, read_fuses};
 pub use erase::{EraseReport, erase_chip, erase_range};
 pub use finish::After;
 pub use info::{InfoReport, info};

@@ -10,7 +10,9 @@
 //! # Safety of the fuses
 //! The ROM searches the payload of a command it does not know for command ids, and `40h` and `80h` burn fuses for
 //! ever. So the flasher asks for boot info first, refuses another ROM version, and sends only ids that the side it
-//! talks to has; [`request`] has no constructor for an id that burns.
+//! talks to has. One request burns, [`Request::efuse_write`](request::Request::efuse_write); it needs a
+//! [`BurnPermit`](efuse::BurnPermit), which only the option `--yes-burn-fuses` gives, and goes to the RAM loader, whose
+//! checksum it carries. Fuses are read without command 41h, which is one flipped bit away from it.
 //!
 //! Facts about the chip: `reference/loader-protocol.md` ("loader reference" below) and
 //! `reference/rom-and-module.md` ("ROM reference").

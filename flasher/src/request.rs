@@ -1,19 +1,24 @@
 //! Every request the flasher can send.
 //!
 //! A [`Request`] can only be made by the constructors here, one per command in use, from the tables of
-//! `bl702-protocol`. None makes a command that burns fuses (40h, 80h), and erase and write take ranges that are known
-//! to lie in 24-bit addresses, so the loader's endless erase (end FFFFFFFFh, loader reference 4) cannot be asked for.
+//! `bl702-protocol`. Of the commands that burn fuses (40h, 80h, and 43h of newer chips) there is one, 40h to the RAM
+//! loader, for which a [`BurnPermit`] is needed. Erase and write take ranges that are known to lie in 24-bit
+//! addresses, so the loader's endless erase (end FFFFFFFFh, loader reference 4) cannot be asked for.
 
 use std::fmt;
 
 use bl702_protocol::command::{CommandRow, LoaderCommand, RomCommand};
+use bl702_protocol::efuse::EFUSE_LEN;
 use bl702_protocol::frame::{self, Checksum, LOADER_MAX_READ, LOADER_MAX_WRITE, ReplyShape};
 use bl702_protocol::image::boot_header::BOOT_HEADER_LEN;
 use bl702_protocol::image::segment::SEGMENT_HEADER_LEN;
 use bl702_protocol::time::Nanos;
 use serde::Serialize;
 
+use crate::efuse::BurnPermit;
 use crate::plan::{FlashRange, SECTOR};
+
+mod fuses;
 
 /// Who is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -169,6 +174,31 @@ impl Request {
     /// 42h: eight MAC bytes and their CRC-32.
     pub fn mac() -> Request {
         Request::loader(LoaderCommand::ReadMac, "read the MAC address", Vec::new()).answered_by(12)
+    }
+
+    /// 51h to the ROM: all shadow registers of the eFuses, 128 bytes.
+    ///
+    /// Not 41h: one flipped bit would make it 40h, with the length as data to burn, and the ROM has no checksum. The
+    /// same flip makes this one 41h with an address that is refused, or 50h, which burns nothing.
+    pub fn shadow_registers() -> Request {
+        let payload = words(fuses::SHADOW, EFUSE_LEN as u32);
+        Request::rom(RomCommand::MemoryRead, "read the eFuses", payload).answered_by(EFUSE_LEN)
+    }
+
+    /// 51h to the loader: one shadow register, as 41h or 42h have loaded it last. It gives the same word again and again,
+    /// so one is all that can be asked for (loader reference 4). Not 41h, as with
+    /// [`shadow_registers`](Self::shadow_registers): the loader's checksum does not cover the id.
+    pub fn shadow_word(offset: u8) -> Request {
+        let payload = fuses::shadow_word(offset);
+        Request::loader(LoaderCommand::MemoryRead, "read an eFuse word", payload).answered_by(4)
+    }
+
+    /// 40h to the loader: **burns** these bits of a fuse word, for ever. The only request that burns.
+    ///
+    /// To the loader and not to the ROM, because it takes a frame only whole and with the right checksum.
+    pub fn efuse_write(_: &BurnPermit, offset: u8, bits: u32) -> Request {
+        let payload = fuses::burn_payload(offset, bits);
+        Request::loader(LoaderCommand::EfuseWrite, "burn an eFuse word", payload)
     }
 
     /// 32h: reads up to 9220 bytes; the range is cut to that.

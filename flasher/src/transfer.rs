@@ -4,6 +4,7 @@ mod ask;
 mod diagnose;
 mod erase;
 mod exchange;
+mod fuses;
 mod hash;
 mod loader;
 mod read;

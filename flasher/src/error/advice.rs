@@ -1,6 +1,7 @@
 //! What to do next, for each error.
 
 use super::{ErrorKind, Failure, quoted_text};
+use crate::efuse::BurnRefusal;
 use crate::loader::{HOW_TO_OBTAIN, LoaderError};
 use crate::plan::PlanError;
 use crate::port::PortError;
@@ -18,6 +19,9 @@ pub(super) fn advice(failure: &Failure) -> String {
     if failure.flash.is_unsettled() && !text.contains("command again") {
         text.push(' ');
         text.push_str(AGAIN);
+    }
+    if failure.fuses.is_touched() {
+        text.push_str(" See with `efuse dump` which fuses are burnt before anything else; the same `efuse burn` goes on from there, and burns nothing twice.");
     }
     text
 }
@@ -51,6 +55,14 @@ fn of_kind(kind: &ErrorKind) -> String {
         ErrorKind::FlashChanged { .. } => "Check the wiring, and whether it is still the same module. Then begin again.".to_owned(),
         ErrorKind::NotStarted => "Try --boot-baud 115200 and check the file given with --loader.".to_owned(),
         ErrorKind::Ignored { .. } => "Check the file given with --loader; if it is a build of your own or of another chip, use a published one (eflash_loader_32m.bin). If it is published, switch the power off and on and try again.".to_owned(),
+        ErrorKind::Burn(BurnRefusal::GoesBack { .. }) => "A fuse that is burnt stays burnt. If a file was given, it is of another module or older than this one's fuses: compare with `efuse diff FILE`.".to_owned(),
+        ErrorKind::Burn(BurnRefusal::WriteLocked { .. }) => "That lock is for ever. Leave these fuses out.".to_owned(),
+        ErrorKind::Burn(BurnRefusal::ReadLocked { .. }) => "Leave these fuses out; a file to burn from must hold 0 there, as `efuse backup` writes it.".to_owned(),
+        ErrorKind::Burn(BurnRefusal::MacParity { zero_bits, .. }) => format!("Burn the right parity with it: mac_parity={zero_bits}, if none of its bits would have to go back to 0."),
+        ErrorKind::Burn(BurnRefusal::NotAccepted { names }) => format!("Nothing was burnt. If that is what you want, for ever, name it: {}.", names.iter().map(|name| format!("--accept {name}")).collect::<Vec<_>>().join(" ")),
+        ErrorKind::FusesNotTaken { .. } => "Do not repeat it at once. Measure 3.3 V at the module, read the fuses with `efuse dump`, and compare; a fuse that does not take is a fault of the part or of its supply.".to_owned(),
+        ErrorKind::FusesChanged { .. } | ErrorKind::FusesUnstable { .. } => "Read the fuses again with `efuse dump`, at a lower --baud and with short wires, and compare. Burn nothing before two readings agree.".to_owned(),
+        ErrorKind::OtherModule { .. } => "Nothing was burnt in the module that answers now. Check which one is connected.".to_owned(),
         ErrorKind::Plan(PlanError::PastEnd { .. }) => "Check address and file; if the flash is larger than its id says, give --flash-size.".to_owned(),
         ErrorKind::Plan(_) => "Check addresses and files.".to_owned(),
         ErrorKind::Baud(_) => "Rates that work: 115200, 230400, 460800, 500000, 921600, 1000000, 1500000, 2000000, 2500000, 3000000.".to_owned(),

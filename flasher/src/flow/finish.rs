@@ -47,6 +47,11 @@ fn in_step(kind: &ErrorKind) -> bool {
             | ErrorKind::NotTaken { .. }
             | ErrorKind::Protected { .. }
             | ErrorKind::Unstable { .. }
+            | ErrorKind::Burn(_)
+            | ErrorKind::FusesNotTaken { .. }
+            | ErrorKind::FusesChanged { .. }
+            | ErrorKind::FusesUnstable { .. }
+            | ErrorKind::OtherModule { .. }
     )
 }
 

@@ -59,6 +59,11 @@ impl Budget {
         self.total += self.per_exchange + at_rate(bytes, 131_072);
     }
 
+    /// So many short requests.
+    pub fn exchanges(&mut self, count: u32) {
+        self.total += self.per_exchange * u64::from(count);
+    }
+
     /// What was added up.
     pub fn total(&self) -> Nanos {
         self.total

@@ -1,6 +1,7 @@
 //! Lines for people.
 
 use bl702_flasher::Nanos;
+use bl702_flasher::error::ErrorKind;
 use bl702_flasher::event::{Event, SilenceReason};
 use bl702_flasher::plan::FlashRange;
 
@@ -58,6 +59,9 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
             lines.push(format!("before that: {}", run.troubles));
         }
         lines.push(format!("flash: {}", run.flash));
+        if run.fuses.is_touched() || matches!(run.kind, ErrorKind::Burn(_)) {
+            lines.push(format!("fuses: {}", run.fuses));
+        }
         lines.push(format!("module: {}", run.module));
     }
     lines.push(format!("next:  {}", failure.advice()));
@@ -108,6 +112,10 @@ fn line_of(event: &Event) -> Option<String> {
         }
         Event::Repair { sectors } => {
             format!("{} sectors did not verify and are written again", sectors.len())
+        }
+        Event::BurnPlan(plan) => crate::cmd::efuse::plan_text(plan).join("\n"),
+        Event::FusesBurnt { offset, bits } => {
+            format!("burnt and read back: word {offset:02x}h, bits {bits:08x}")
         }
         Event::Warning { text } => format!("warning: {text}"),
         Event::BootInfo { .. }
@@ -188,7 +196,7 @@ fn plan_text(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bl702_flasher::error::{During, Error, ErrorKind};
+    use bl702_flasher::error::{During, Error};
     use bl702_flasher::loader::LoaderError;
     use bl702_flasher::request::Side;
     use bl702_protocol::code::Code;

@@ -8,7 +8,7 @@ use bl702_protocol::time::Nanos;
 
 use super::state::{Patience, Shared};
 use super::{Event, FlashState, Lines, Output};
-use crate::error::{Fallback, Rescue, Troubles};
+use crate::error::{Fallback, FuseState, Rescue, Troubles};
 use crate::request::Side;
 
 /// Why a wait ended without what was waited for.
@@ -234,6 +234,11 @@ impl Link {
     /// Notes what the run has done to the flash, for whatever error comes.
     pub fn set_flash_state(&self, state: FlashState) {
         self.with(|shared| shared.flash = state);
+    }
+
+    /// Notes what the run has done to the eFuses, for whatever error comes.
+    pub(crate) fn set_fuse_state(&self, state: FuseState) {
+        self.with(|shared| shared.fuses = state);
     }
 
     /// Notes bytes that are for the moment in nobody's hands but ours, for whatever error comes.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bl702_protocol::time::Nanos;
 
 use super::Output;
-use crate::error::{Error, FlashState, Halt, ModuleState, Rescue, Troubles};
+use crate::error::{Error, FlashState, FuseState, Halt, ModuleState, Rescue, Troubles};
 use crate::event::Event;
 use crate::request::Side;
 
@@ -41,6 +41,7 @@ pub(super) struct Shared {
     /// Until when the flow may still tidy up after that.
     pub(super) farewell_until: Option<Nanos>,
     pub(super) flash: FlashState,
+    pub(super) fuses: FuseState,
     pub(super) rescue: Vec<Rescue>,
     /// Who has an open session, and whether every request of it was answered.
     pub(super) session: Option<Side>,
@@ -65,6 +66,7 @@ impl Shared {
             interrupted_at: Nanos::ZERO,
             farewell_until: None,
             flash: FlashState::Unchanged,
+            fuses: FuseState::Untouched,
             rescue: Vec::new(),
             session: None,
             in_step: false,
@@ -134,6 +136,7 @@ impl Shared {
     pub(super) fn complete(&mut self, error: Error) -> Error {
         let module = self.module();
         let rescue = std::mem::take(&mut self.rescue);
-        error.completed(self.halt.take(), self.flash.clone(), module, self.troubles.clone(), rescue)
+        let done = (self.flash.clone(), self.fuses.clone());
+        error.completed(self.halt.take(), done, module, self.troubles.clone(), rescue)
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::DeviceInfo;
-use bl702_protocol::code::Code;
 use bl702_protocol::jedec::{JedecId, LOADER_FLAG_IDENTIFIED};
 
 use super::exchange::Wire;
@@ -177,15 +176,8 @@ impl RamLoader {
 
     /// MAC address: eight bytes, their CRC-32 checked; `None` when the chip says that its parity is wrong.
     pub(crate) async fn mac(&mut self) -> Result<Option<[u8; 8]>> {
-        const MAC_PARITY: Code = Code(0x0407);
         for _ in 0..MAC_TRIES {
-            let answer = match self.ask(&Request::mac()).await {
-                Ok(answer) => answer,
-                Err(error) if matches!(error.kind(), ErrorKind::Refused { code } if *code == MAC_PARITY) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            };
+            let Some(answer) = self.ask_mac().await? else { return Ok(None) };
             let mut mac = [0; 8];
             mac.copy_from_slice(&answer[..8]);
             if answer[8..] == bl702_protocol::crc::crc32(&mac).to_le_bytes() {
