@@ -81,6 +81,14 @@ pub const MAX_FALLBACKS: u32 = 2;
 /// Rates to fall back to: what every adapter can do, each well below the one before.
 const LADDER_BPS: [u32; 3] = [1_000_000, 500_000, 115_200];
 
+/// Rates to climb to: whole multiples of 500,000, which the RAM loader settles on exactly, up to what published adapters do.
+const CLIMB_BPS: [u32; 3] = [1_000_000, 2_000_000, 3_000_000];
+
+/// The rates to climb to from this one, `most_bps` at most.
+pub fn rates_above(baud_bps: u32, most_bps: u32) -> impl Iterator<Item = u32> {
+    CLIMB_BPS.into_iter().filter(move |rate| (baud_bps + 1..=most_bps).contains(rate))
+}
+
 /// The rate to fall back to from this one, if there is a lower one.
 pub fn lower_rate(baud_bps: u32) -> Option<u32> {
     LADDER_BPS.into_iter().find(|rate| *rate < baud_bps)

@@ -2,6 +2,7 @@
 
 mod backup;
 mod compare;
+mod config;
 mod context;
 pub(crate) mod efuse;
 mod erase;
@@ -68,6 +69,9 @@ enum Command {
     /// Show, build and convert partition tables; needs no module
     #[command(subcommand)]
     Partition(partition::Command),
+    /// Show which settings hold and where they come from, or write a file to begin with; needs no module
+    #[command(subcommand)]
+    Config(config::Command),
     /// Write the script with which a shell completes commands and options
     Completions(shell::CompletionsArgs),
     /// Write the manual page
@@ -111,8 +115,18 @@ impl Command {
             Command::Compare(_) => "compare",
             Command::Efuse(_) => "efuse",
             Command::Partition(_) => "partition",
+            Command::Config(_) => "config",
             Command::Completions(_) => "completions",
             Command::Man(_) => "man",
+        }
+    }
+
+    /// Whether it wants to know what is set; the others work where a file is wrong, too.
+    fn uses_settings(&self) -> bool {
+        match self {
+            Command::Explain(_) | Command::Compare(_) | Command::Completions(_) | Command::Man(_) => false,
+            Command::Config(command) => command.uses_settings(),
+            _ => true,
         }
     }
 
@@ -125,10 +139,11 @@ impl Command {
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Reset => reset::run(options, reporter),
             Command::Explain(args) => explain::run(args),
-            Command::Image(command) => image::run(command),
+            Command::Image(command) => image::run(command, options.settings().text("board").as_deref()),
             Command::Compare(args) => compare::run(args),
             Command::Efuse(command) => efuse::run(command, options, reporter),
             Command::Partition(command) => partition::run(command),
+            Command::Config(command) => config::run(command, options),
             Command::Completions(args) => Ok(shell::completions(args)),
             Command::Man(args) => shell::man(args),
         }
@@ -137,14 +152,16 @@ impl Command {
 
 /// Runs a command line; gives the exit status.
 pub(crate) fn main(args: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(&args) {
+    let mut cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&args, &error),
     };
     let mut reporter = report::for_format(cli.options.format);
     let name = cli.command.name();
+    let loaded = if cli.command.uses_settings() { cli.options.load() } else { Ok(()) };
     reporter.started(name, cli.options.port.as_deref().unwrap_or_default());
-    let result = cli.command.run(&cli.options, reporter.as_mut()).and_then(|mut outcome| {
+    let result = loaded.and_then(|()| cli.command.run(&cli.options, reporter.as_mut()));
+    let result = result.and_then(|mut outcome| {
         if let Some(data) = outcome.data.take() {
             files::write_stdout(&data)?;
             reporter.text_to_stderr();

@@ -1,5 +1,6 @@
 //! From an open port to a running RAM loader: reset, handshake, boot info, upload, start, second handshake.
 
+mod climb;
 mod farewell;
 mod handshake;
 mod reach;
@@ -19,7 +20,7 @@ pub(crate) use start::is_about_flash;
 use crate::baud::{self, BaudError};
 use crate::loader::LoaderImage;
 use crate::plan::{MAX_FLASH_BYTES, PlanError, SECTOR};
-use crate::reset::Wiring;
+use crate::reset::{Adapter, Resets, Wiring};
 use crate::timing::Timing;
 
 /// How to reach a module.
@@ -27,12 +28,16 @@ use crate::timing::Timing;
 pub struct ConnectOptions {
     /// Rate for the ROM.
     pub boot_baud_bps: u32,
-    /// Rate for the RAM loader.
+    /// Rate for the RAM loader; with `climb` the highest that is tried.
     pub baud_bps: u32,
+    /// Whether to begin at a safe rate and go up as long as a checked exchange proves the next one.
+    pub climb: bool,
     /// Waits.
     pub timing: Timing,
     /// Which line drives EN.
     pub wiring: Wiring,
+    /// Inverted lines, and reset sequences of one's own.
+    pub adapter: Adapter,
     /// Whether the port has modem lines at all; a pty has none.
     pub has_lines: bool,
     /// RAM loader to upload; without one only the ROM or a loader that already runs can be spoken to.
@@ -46,8 +51,10 @@ impl Default for ConnectOptions {
         ConnectOptions {
             boot_baud_bps: 500_000,
             baud_bps: 2_000_000,
+            climb: false,
             timing: Timing::default(),
             wiring: Wiring::default(),
+            adapter: Adapter::default(),
             has_lines: false,
             loader: None,
             flash_size: None,
@@ -82,17 +89,22 @@ impl ConnectOptions {
         Ok(())
     }
 
-    /// The same with another rate for the RAM loader.
+    /// The same with this rate, and no other, for the RAM loader.
     pub(crate) fn at_rate(self: &Arc<Self>, baud_bps: u32) -> Arc<ConnectOptions> {
-        if self.baud_bps == baud_bps {
+        if self.baud_bps == baud_bps && !self.climb {
             return Arc::clone(self);
         }
-        Arc::new(ConnectOptions { baud_bps, ..(**self).clone() })
+        Arc::new(ConnectOptions { baud_bps, climb: false, ..(**self).clone() })
     }
 
     /// Whether the module can be reset through the port.
     pub fn can_reset(&self) -> bool {
-        self.has_lines && self.wiring != Wiring::None
+        self.has_lines && self.resets().can_reset()
+    }
+
+    /// What the lines do.
+    pub fn resets(&self) -> Resets<'_> {
+        Resets { wiring: self.wiring, adapter: &self.adapter, timing: &self.timing }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::efuse::BurnPlan;
 use crate::error::{Error, Fallback, Troubles};
 use crate::plan::FlashRange;
+use crate::port::AdapterLatency;
 use crate::request::Side;
 use crate::session::Link;
 
@@ -37,6 +38,8 @@ pub enum Event {
         /// Restarts of the module that may happen.
         restarts: u32,
     },
+    /// What became of the adapter's latency timer.
+    Adapter(AdapterLatency),
     /// The module is reset through the modem lines.
     ResetByLines,
     /// The port has no modem lines, so a person has to reset the module if need be.
@@ -142,6 +145,31 @@ pub enum Event {
     },
     /// A lower rate is taken.
     RateLowered(Fallback),
+    /// On the way up, a rate was proven by a checked exchange and is taken.
+    RateProven {
+        /// The rate.
+        baud_bps: u32,
+        /// Bytes that were exchanged and checked.
+        checked_bytes: u64,
+    },
+    /// On the way up, a rate did not work, and the last one that did is kept.
+    RateNotProven {
+        /// The rate that was tried.
+        tried_bps: u32,
+        /// The rate that is kept.
+        kept_bps: u32,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The link was measured with a short request to the RAM loader.
+    LinkMeasured {
+        /// Rate.
+        baud_bps: u32,
+        /// What an answer takes beyond the time of its bytes on the wire.
+        round_trip_us: u64,
+        /// What that comes to in reading 1 MiB.
+        per_mib_ms: u64,
+    },
     /// What the run had to overcome, told at its end if there was anything.
     Survived(Troubles),
     /// Bytes that were read, for a part file. Not verified yet.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use bl702_flasher::config::ConfigError;
 use bl702_flasher::connect::OptionsError;
 use bl702_flasher::error::{Error, ErrorKind, Failure as RunFailure};
 use bl702_flasher::loader::LoaderError;
@@ -27,6 +28,9 @@ pub(crate) enum Failure {
         /// What would be right.
         hint: &'static str,
     },
+    /// Settings in a file or in the environment.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A file.
     #[error("failed to {action} {}: {reason}", path.display())]
     File {
@@ -56,7 +60,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Failure::Run(error) | Failure::Early(error) => error.exit_code(),
-            Failure::Usage { .. } | Failure::File { .. } => 2,
+            Failure::Usage { .. } | Failure::Config(_) | Failure::File { .. } => 2,
         }
     }
 
@@ -64,6 +68,7 @@ impl Failure {
     pub(crate) fn advice(&self) -> String {
         match self {
             Failure::Run(error) | Failure::Early(error) => error.advice(),
+            Failure::Config(error) => error.hint.clone(),
             Failure::Usage { hint, .. } | Failure::File { hint, .. } => (*hint).to_owned(),
         }
     }
@@ -72,7 +77,7 @@ impl Failure {
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Failure::Run(error) | Failure::Early(error) => error.cause(),
-            Failure::Usage { .. } | Failure::File { .. } => None,
+            Failure::Usage { .. } | Failure::Config(_) | Failure::File { .. } => None,
         }
     }
 

@@ -1,5 +1,9 @@
 //! A flasher for Bouffalo Lab's BL702, BL704 and BL706: sans-IO host sessions and what they need around them.
 //!
+//! [`Flasher`] does one thing after the other at a port: `Flasher::open("/dev/ttyUSB0")?.backup()?`. What it tells and how it
+//! is ended from outside stands there; `examples/back_up.rs` and `examples/flash_three_boards.rs` are whole programs. For
+//! async programs and for tests there is what it is made of:
+//!
 //! A [`Session`](session::Session) is a state machine: received bytes and a time go in; bytes to send, line levels,
 //! rates, events and the next wake-up time come out. It owns no clock, thread or port. [`driver::run`] runs one over a
 //! [`Port`](port::Port) until it ends; a test can do the same in virtual time.
@@ -19,12 +23,14 @@
 
 pub mod baud;
 pub mod compare;
+pub mod config;
 pub mod connect;
 pub mod driver;
 pub mod efuse;
 pub mod error;
 pub mod event;
 pub mod explain;
+pub mod flasher;
 pub mod flow;
 pub mod image;
 pub mod loader;
@@ -38,3 +44,4 @@ pub mod timing;
 pub mod transfer;
 
 pub use bl702_protocol::time::Nanos;
+pub use flasher::{Cancel, Flasher};

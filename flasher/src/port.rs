@@ -2,9 +2,11 @@
 
 #[cfg(feature = "emulated")]
 pub mod emulated;
+mod latency;
 mod record;
 pub mod rfc2217;
 mod serial;
+mod sysfs;
 
 use std::path::PathBuf;
 
@@ -12,8 +14,10 @@ use bl702_protocol::time::Nanos;
 
 use crate::reset::Lines;
 
+pub use latency::AdapterLatency;
 pub use record::Recorder;
 pub use serial::SerialPort;
+pub use sysfs::usb_serial_number;
 
 /// A byte stream to a module, with a clock.
 pub trait Port {
@@ -59,6 +63,11 @@ pub trait Port {
     fn round_trip(&self) -> Nanos {
         Nanos::ZERO
     }
+
+    /// What became of the adapter's latency timer when the port was opened.
+    fn adapter_latency(&self) -> AdapterLatency {
+        AdapterLatency::Unknown
+    }
 }
 
 impl<P: Port + ?Sized> Port for Box<P> {
@@ -92,6 +101,10 @@ impl<P: Port + ?Sized> Port for Box<P> {
 
     fn round_trip(&self) -> Nanos {
         (**self).round_trip()
+    }
+
+    fn adapter_latency(&self) -> AdapterLatency {
+        (**self).adapter_latency()
     }
 }
 

@@ -112,6 +112,12 @@ impl Request {
         Request::rom(RomCommand::GetBootInfo, "get boot info", Vec::new()).answered_by(24)
     }
 
+    /// 10h to the RAM loader with a payload, which it checks and does not look at (loader reference 3 and 4).
+    pub(crate) fn echo_of(payload: Vec<u8>) -> Request {
+        Request { payload, ..Request::rom(RomCommand::GetBootInfo, "get boot info", Vec::new()) }
+            .answered_by(24)
+    }
+
     /// 21h to either side: `OK`, then a system reset.
     pub fn reset(side: Side) -> Request {
         match side {

@@ -42,6 +42,65 @@ type Flow<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 /// 3. Otherwise wait until bytes come or until [`poll_timeout`](Self::poll_timeout), whichever is first, and call
 ///    [`handle_input`](Self::handle_input) or [`handle_timeout`](Self::handle_timeout).
 ///
+/// # In an async program
+/// Any runtime will do; this is a driver for tokio over anything that reads and writes bytes. The flow here is a small one of
+/// one's own; those of [`flow`](crate::flow) run the same way. A port that has rates and lines sets them where the comment says so.
+///
+/// ```
+/// use bl702_flasher::Nanos;
+/// use bl702_flasher::error::{Error, ErrorKind};
+/// use bl702_flasher::session::{Link, Output, Session};
+/// use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+/// use tokio::time::{Duration, Instant, sleep_until};
+///
+/// async fn drive<T>(
+///     mut session: Session<T>,
+///     began: Instant,
+///     port: &mut (impl AsyncRead + AsyncWrite + Unpin),
+/// ) -> Result<T, Error> {
+///     let mut buffer = [0; 16 * 1024];
+///     loop {
+///         while let Some(output) = session.poll_output() {
+///             match output {
+///                 Output::Write(bytes) => port.write_all(&bytes).await.expect("a port of one's own reports its errors"),
+///                 // Here the port sets its rate or lines, or forgets what it has received.
+///                 Output::SetBaud(_) | Output::SetLines(_) | Output::PurgeInput => {}
+///             }
+///         }
+///         while let Some(_event) = session.poll_event() {}
+///         if let Some(result) = session.finished() {
+///             return result;
+///         }
+///         let wake = session.poll_timeout().map_or(Duration::ZERO, Duration::from);
+///         tokio::select! {
+///             read = port.read(&mut buffer) => {
+///                 let count = read.expect("a port of one's own reports its errors");
+///                 session.handle_input(began.elapsed().into(), &buffer[..count]);
+///             }
+///             () = sleep_until(began + wake) => session.handle_timeout(began.elapsed().into()),
+///         }
+///     }
+/// }
+///
+/// async fn say_hello(link: Link) -> Result<Vec<u8>, Error> {
+///     link.write(b"hello".to_vec());
+///     let deadline = link.now() + Nanos::from_secs(5);
+///     Ok(link.read_some(16, deadline).await.map_err(ErrorKind::from)?)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (mut port, mut other_end) = tokio::io::duplex(64);
+/// let session = Session::new(Nanos::ZERO, 500_000, say_hello);
+/// let answer = async {
+///     let mut heard = [0; 5];
+///     other_end.read_exact(&mut heard).await.unwrap();
+///     other_end.write_all(&heard).await.unwrap();
+/// };
+/// let (said, ()) = tokio::join!(drive(session, Instant::now(), &mut port), answer);
+/// assert_eq!(said.unwrap(), b"hello");
+/// # });
+/// ```
+///
 /// Times are those of any clock that does not go back; they need not start at zero. Nothing happens between calls, so
 /// a driver that calls late makes waits longer, never shorter.
 pub struct Session<T> {
@@ -79,8 +138,17 @@ impl<T> Session<T> {
         self.run();
     }
 
-    /// The port failed: the flow ends with this error, at once.
+    /// The port failed: the flow ends with this error, at once. Only a rate that the port refuses may be one of several that
+    /// the flow tries; then it goes on at another.
     pub fn handle_port_error(&mut self, now: Nanos, error: PortError) {
+        let tried = matches!(error, PortError::BaudRefused { .. }) && self.with(|shared| shared.trying_baud);
+        if tried {
+            self.with(|shared| {
+                shared.advance(now);
+                shared.baud_refused = Some(error.to_string());
+            });
+            return self.run();
+        }
         self.halt(now, Halt::Port(error));
     }
 

@@ -101,8 +101,129 @@ impl Timing {
     }
 }
 
+/// A wait that can be set by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeOut {
+    /// Name, its unit included.
+    pub name: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// The least, in its unit: less than that cannot work.
+    pub least: u64,
+    /// The most, in its unit.
+    pub most: u64,
+    /// Its unit.
+    pub unit: Nanos,
+    of: fn(&mut Timing) -> &mut Nanos,
+}
+
+/// Every wait of a session that can be set, by its name in the configuration.
+pub const TIME_OUTS: [TimeOut; 8] = [
+    ms("reset_hold_ms", "EN is held low so long", 1, |timing| &mut timing.reset_hold),
+    ms("strap_settle_ms", "BOOT is high so long before EN is released", 0, |timing| &mut timing.strap_settle),
+    ms("reset_to_burst_ms", "from the release of EN to the first handshake", 0, |timing| {
+        &mut timing.reset_to_burst
+    }),
+    // The chip's OK comes up to 13 ms after the first byte of a burst.
+    ms("ok_wait_ms", "from the end of a handshake burst until OK must have come", 15, |timing| {
+        &mut timing.ok_wait
+    }),
+    // The loader throws away what comes within 1 ms of its OK.
+    ms("quiet_ms", "the line must be quiet so long after OK", 3, |timing| &mut timing.quiet),
+    ms("jump_to_burst_ms", "from the start of the RAM loader to its first handshake", 0, |timing| {
+        &mut timing.jump_to_burst
+    }),
+    ms("reply_margin_ms", "what an answer may take beyond the time the chip needs", 20, |timing| {
+        &mut timing.reply_margin
+    }),
+    TimeOut {
+        name: "wait_s",
+        what: "handshakes go on so long while a person resets the module",
+        least: 0,
+        most: 3600,
+        unit: Nanos::from_secs(1),
+        of: |timing| &mut timing.hands,
+    },
+];
+
+const fn ms(
+    name: &'static str,
+    what: &'static str,
+    least: u64,
+    of: fn(&mut Timing) -> &mut Nanos,
+) -> TimeOut {
+    TimeOut { name, what, least, most: 60_000, unit: Nanos::from_millis(1), of }
+}
+
+impl TimeOut {
+    /// Its value, in its unit.
+    pub fn get(&self, timing: &Timing) -> u64 {
+        (self.of)(&mut timing.clone()).0 / self.unit.0
+    }
+
+    /// Sets it, in its unit.
+    pub fn set(&self, timing: &mut Timing, value: u64) {
+        *(self.of)(timing) = self.unit * value;
+    }
+}
+
+impl std::fmt::Display for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Pace::Slow => "slow",
+            Pace::Normal => "normal",
+            Pace::Fast => "fast",
+        })
+    }
+}
+
+impl std::str::FromStr for Pace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Pace, String> {
+        match text {
+            "slow" => Ok(Pace::Slow),
+            "normal" => Ok(Pace::Normal),
+            "fast" => Ok(Pace::Fast),
+            _ => Err(format!("{text:?} is none of slow, normal, fast")),
+        }
+    }
+}
+
 impl Default for Timing {
     fn default() -> Timing {
         Timing::of(Pace::Normal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wait_has_a_name_and_only_one() {
+        for (index, time_out) in TIME_OUTS.iter().enumerate() {
+            let mut timing = Timing::default();
+            time_out.set(&mut timing, 33);
+            let changed: Vec<&str> = TIME_OUTS
+                .iter()
+                .filter(|other| other.get(&timing) != other.get(&Timing::default()))
+                .map(|other| other.name)
+                .collect();
+            assert_eq!(changed, [time_out.name], "{index}");
+            assert_eq!(time_out.get(&timing), 33);
+        }
+        // `Timing` has as many fields as there are names.
+        assert_eq!(size_of::<Timing>(), TIME_OUTS.len() * size_of::<Nanos>());
+    }
+
+    #[test]
+    fn no_preset_is_outside_what_may_be_set() {
+        for pace in [Pace::Slow, Pace::Normal, Pace::Fast] {
+            for time_out in TIME_OUTS {
+                let value = time_out.get(&Timing::of(pace));
+                assert!((time_out.least..=time_out.most).contains(&value), "{} {pace:?}", time_out.name);
+            }
+        }
     }
 }

@@ -13,11 +13,14 @@ use bl702_emulator::line::Burst;
 use bl702_emulator::module::{Module, Start};
 use bl702_emulator::profile::Profile;
 use bl702_emulator::transport::rfc2217::session::{Session, Step};
+use bl702_flasher::config::{ConfigFile, FileKind, Layer, Settings};
 use bl702_flasher::connect::ConnectOptions;
 use bl702_flasher::flow::{self, After};
 use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::port::emulated::EmulatedOptions;
+use bl702_flasher::reset::duration;
 use bl702_flasher::session as host;
+use bl702_flasher::timing::TIME_OUTS;
 use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::frame::{ReplyDecoder, ReplyShape};
 use bl702_protocol::image::boot_header::BootHeader;
@@ -39,7 +42,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "replies", feed: replies, is_slow: false },
     Target { name: "images", feed: images, is_slow: false },
     Target { name: "partitions", feed: partitions, is_slow: false },
@@ -52,6 +55,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "fault-plan", feed: fault_plan, is_slow: false },
     Target { name: "profile", feed: profile, is_slow: false },
     Target { name: "vector", feed: vector, is_slow: false },
+    Target { name: "config", feed: config, is_slow: false },
 ];
 
 /// Where the inputs of a target are that mutation begins with.
@@ -242,6 +246,29 @@ fn profile(bytes: &[u8]) {
 fn vector(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     text.lines().for_each(|line| drop(Vector::parse(line)));
+}
+
+/// Settings of either kind. What is taken makes options of a session, whose waits stay within their bounds, and its
+/// sequences can be written and read again.
+fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let path = Path::new("folder/bl702.toml");
+    let project = ConfigFile::parse(text, path, FileKind::Project);
+    let local = ConfigFile::parse(text, path, FileKind::Local);
+    for error in [&project, &local].into_iter().filter_map(|read| read.as_ref().err()) {
+        assert!(error.place.starts_with("folder/bl702.toml:"), "{error} has no place");
+    }
+    let names: Vec<String> =
+        local.iter().flat_map(|file| &file.ports).map(|port| port.name.clone()).collect();
+    let settings =
+        Settings::new(Layer::default(), Layer::default(), local.ok(), project.ok()).at_port(&names);
+    let options = settings.connect_options(None).expect("what was taken can be used");
+    assert!(TIME_OUTS.iter().all(|wait| (wait.least..=wait.most).contains(&wait.get(&options.timing))));
+    for sequence in [&options.adapter.into_isp, &options.adapter.into_firmware].into_iter().flatten() {
+        assert_eq!(sequence.to_string().parse().as_ref(), Ok(sequence));
+        assert!(duration(&sequence.steps()) <= Nanos::from_secs(30));
+    }
+    assert!(settings.after().is_ok());
 }
 
 /// Feeds a target by name.

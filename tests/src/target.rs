@@ -34,6 +34,8 @@ pub enum Capability {
     EnablePin,
     /// To set the level of BOOT.
     BootPin,
+    /// An adapter that inverts its lines.
+    Inversion,
     /// To switch the supply.
     Power,
     /// A board of another kind, or one with other fuses.
@@ -61,6 +63,7 @@ impl fmt::Display for Capability {
             Capability::Rate { baud_bps } => return write!(f, "go at {baud_bps} baud"),
             Capability::EnablePin => "set the level of EN",
             Capability::BootPin => "set the level of BOOT",
+            Capability::Inversion => "invert the lines of its adapter",
             Capability::Power => "switch the supply",
             Capability::OtherBoard => "be another board, or one with other fuses",
             Capability::Faults => "be given failures",
@@ -133,6 +136,8 @@ pub struct Setup {
     pub boot: Boot,
     /// Which modem line drives EN.
     pub wiring: Wiring,
+    /// Lines that the adapter inverts.
+    pub invert: reset::Lines,
     /// What runs first.
     pub start: Start,
     /// Where it lives.
@@ -150,6 +155,7 @@ impl Default for Setup {
             blank_fuses: 0..0,
             boot: Boot::High,
             wiring: Wiring::None,
+            invert: reset::Lines::default(),
             start: Start::Rom,
             place: Place::Here,
         }
@@ -306,6 +312,10 @@ pub fn bench() -> Option<&'static Arc<Bench>> {
 /// # Errors
 /// [`Unready`]
 pub fn power_up(setup: &Setup) -> Result<Box<dyn Target>, Unready> {
+    if setup.invert != reset::Lines::default() && (bench().is_some() || setup.place != Place::Here) {
+        let target = "a module outside of this process".to_owned();
+        return Err(Lacks { target, capability: Capability::Inversion }.into());
+    }
     if let Some(bench) = bench() {
         return Ok(Box::new(HardwareTarget::power_up(bench, setup)?));
     }

@@ -149,6 +149,10 @@ pub struct FlasherSettings {
     pub flash_size: Option<u32>,
     /// The wiring it is told, if it is not the real one.
     pub wiring: Option<bl702_flasher::reset::Wiring>,
+    /// What it is told to be unusual about the adapter.
+    pub adapter: bl702_flasher::reset::Adapter,
+    /// Whether it looks for the highest rate.
+    pub climb: bool,
 }
 
 impl Default for FlasherSettings {
@@ -159,6 +163,8 @@ impl Default for FlasherSettings {
             has_loader: true,
             flash_size: None,
             wiring: None,
+            adapter: bl702_flasher::reset::Adapter::default(),
+            climb: false,
         }
     }
 }
@@ -342,7 +348,9 @@ impl World {
         Ok(ConnectOptions {
             boot_baud_bps: settings.boot_baud_bps.unwrap_or(rates.boot_baud_bps),
             baud_bps: settings.baud_bps.unwrap_or(rates.baud_bps),
+            climb: settings.climb,
             wiring,
+            adapter: settings.adapter,
             has_lines,
             loader,
             flash_size: settings.flash_size,

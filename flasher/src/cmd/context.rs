@@ -35,18 +35,19 @@ impl<'r> Context<'r> {
         let name = options.port.as_deref().ok_or_else(|| {
             Failure::usage(
                 "no port was given",
-                "Name one with --port, as /dev/ttyUSB0 or rfc2217://HOST:PORT; `--port emulated` needs no hardware.",
+                "Name one with --port, as /dev/ttyUSB0 or rfc2217://HOST:PORT, or in bl702.local.toml; `--port emulated` needs no hardware.",
             )
         })?;
         let target = Target::parse(name)?;
         let image = find_loader(options, &target, reporter)?;
-        let mut connect = options.connect_options(image)?;
+        let mut connect = options.connect_options(name, image)?;
         let stop = stop_flag();
-        let mut port = target.open(options.boot_baud)?;
+        let mut port = target.open(connect.boot_baud_bps)?;
         connect.has_lines = port.has_lines();
         connect.timing = connect.timing.allowing_for(port.round_trip());
+        reporter.event(port.now(), &Event::Adapter(port.adapter_latency()));
         if let Some(path) = &options.record {
-            port = Box::new(Recorder::create(port, path, name, options.boot_baud)?);
+            port = Box::new(Recorder::create(port, path, name, connect.boot_baud_bps)?);
         }
         Ok(Context { options: Arc::new(connect), port, reporter, stop })
     }
@@ -171,8 +172,8 @@ fn find_loader(
     target: &Target,
     reporter: &mut dyn Reporter,
 ) -> Result<Option<LoaderImage>, Failure> {
-    if let Some(path) = &options.loader {
-        let image = LoaderImage::from_file(path)?;
+    if let Some(path) = options.loader() {
+        let image = LoaderImage::from_file(&path)?;
         warn_of_unknown(&image, reporter);
         return Ok(Some(image));
     }

@@ -99,6 +99,7 @@ pub(crate) struct BuildArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct HeaderArgs {
     /// Flash and clock configuration of a board: generic, xt-zb2, kh25v80, gd25q80e, w25q80dv
+    /// [default of image build: the board of bl702.toml]
     #[arg(long)]
     board: Option<String>,
     /// Settings of a vendor's file: efuse_bootheader_cfg.ini, or the .conf of a flash part
@@ -133,10 +134,11 @@ pub(crate) struct ExtractPart {
     range: Option<FlashRange>,
 }
 
-pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
+/// `board` is that of the project, for images that are built and name none.
+pub(crate) fn run(command: &Command, board: Option<&str>) -> Result<Outcome, Failure> {
     match command {
         Command::Info { file } => info(file),
-        Command::Build(args) => run_build(args),
+        Command::Build(args) => run_build(args, board),
         Command::Merge { pieces, size, output } => {
             let image =
                 merge(read_parts(pieces)?, *size).map_err(|error| refused(Path::new("the image"), &error))?;
@@ -144,7 +146,7 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
         }
         Command::Extract { file, part, output } => run_extract(file, part, output),
         Command::PatchHeader { file, at, header, output } => {
-            let change = HeaderChange::read(header)?;
+            let change = HeaderChange::read(header, None)?;
             let mut bytes = read_file(file)?;
             patch_header(&mut bytes, *at as usize, |found| change.apply(found))
                 .map_err(|error| refused(file, &error))?;
@@ -209,15 +211,15 @@ struct HeaderChange<'a> {
 
 impl<'a> HeaderChange<'a> {
     /// Reads the files and looks at each setting, so that an error names the one that is wrong.
-    fn read(args: &'a HeaderArgs) -> Result<HeaderChange<'a>, Failure> {
+    fn read(args: &'a HeaderArgs, default_board: Option<&str>) -> Result<HeaderChange<'a>, Failure> {
         let known: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
-        let board = |name: &String| {
+        let board = |name: &str| {
             let what = format!("there is no board {name:?}, only {}", known.join(", "));
             Board::find(name).ok_or_else(|| {
                 Failure::usage(what, "For another flash part give the vendor's .conf of it with --config.")
             })
         };
-        let board = args.board.as_ref().map(board).transpose()?;
+        let board = args.board.as_deref().or(default_board).map(board).transpose()?;
         let mut scratch = BootHeader::parse(&[0; BOOT_HEADER_LEN]);
         let mut configs = Vec::new();
         for path in &args.config {
@@ -253,7 +255,7 @@ impl<'a> HeaderChange<'a> {
     }
 }
 
-fn run_build(args: &BuildArgs) -> Result<Outcome, Failure> {
+fn run_build(args: &BuildArgs, board: Option<&str>) -> Result<Outcome, Failure> {
     let wrong = |error: &ImageError| refused(&args.input, error);
     let payload = Payload::from_file(&read_file(&args.input)?).map_err(|error| wrong(&error))?;
     let generic = Board::find("generic").map(header_for);
@@ -267,7 +269,7 @@ fn run_build(args: &BuildArgs) -> Result<Outcome, Failure> {
         header.entry = payload.entry.unwrap_or_default();
         header.partition_addresses = [0; 2];
     }
-    HeaderChange::read(&args.header)?.apply(&mut header).map_err(|error| wrong(&error))?;
+    HeaderChange::read(&args.header, board)?.apply(&mut header).map_err(|error| wrong(&error))?;
     if target != Target::Flash {
         // As the vendor's tool does for images for RAM, so that the ROM leaves flash and clock alone.
         (header.flash_config_magic, header.clock_config_magic) = (0, 0);

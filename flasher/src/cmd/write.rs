@@ -13,12 +13,13 @@ use crate::report::Reporter;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files and where they go, as 0x2000=firmware.bin; or one file for address 0
-    #[arg(required = true, value_name = "[ADDRESS=]FILE")]
+    /// [default: the images of bl702.toml]
+    #[arg(value_name = "[ADDRESS=]FILE")]
     pieces: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
-    let pieces = read_pieces(&args.pieces)?;
+    let pieces = read_pieces(&options.files_to_write(&args.pieces)?)?;
     let mut context = Context::open(options, reporter)?;
     let (connect, after) = (context.options.clone(), options.after());
     let report = context.run(|link| flow::write(link, connect, pieces, after))?;

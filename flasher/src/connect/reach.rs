@@ -30,7 +30,7 @@ impl ConnectOptions {
     /// How long [`reach`](Self::reach) takes at most.
     pub(crate) fn reach_bound(&self) -> Nanos {
         let timing = &self.timing;
-        let reset = duration(&self.wiring.into_isp(timing));
+        let reset = duration(&self.resets().into_isp());
         let quick = (timing.ok_wait + timing.quiet * 10) * u64::from(FIRST_BURSTS);
         let patient = SESSION_END_SILENCE + timing.ok_wait * 10 + timing.quiet * 10;
         let hands =
@@ -74,8 +74,8 @@ impl ConnectOptions {
         if self.can_reset() {
             link.emit(Event::ResetByLines);
             link.note_session(None);
-            run_steps(link, &self.wiring.into_isp(&self.timing)).await?;
-        } else if self.wiring != crate::reset::Wiring::None {
+            run_steps(link, &self.resets().into_isp()).await?;
+        } else if self.resets().can_reset() {
             link.emit(Event::NoLines);
         }
         link.purge();

@@ -49,7 +49,7 @@ impl ConnectOptions {
         let handshakes = timing.jump_to_burst + self.loader_handshake_bound();
         // Most of `reach_bound` is for a person, who is needed once.
         let identify = timing.reply_margin * 12 + SESSION_END_SILENCE * u64::from(UPLOADS) + SIZE_CHECK;
-        (upload + handshakes) * u64::from(UPLOADS) + self.reach_bound() + identify
+        (upload + handshakes) * u64::from(UPLOADS) + self.reach_bound() + identify + self.climb_bound()
     }
 
     pub(crate) fn loader_handshake_bound(&self) -> Nanos {
@@ -115,7 +115,16 @@ impl ConnectOptions {
 
     /// Uploads and starts the loader unless it runs already; ends with it at the transfer rate, or at a lower one if it did
     /// not answer at that.
-    pub(crate) async fn bring_up(self: &Arc<Self>, mut reached: Reached) -> Result<Wire> {
+    pub(crate) async fn bring_up(self: &Arc<Self>, reached: Reached) -> Result<Wire> {
+        if !self.climb {
+            return self.bring_up_at_rate(reached).await;
+        }
+        let mut wire = self.at_rate(self.safe_rate()).bring_up_at_rate(reached).await?;
+        self.climb(&mut wire).await?;
+        Ok(wire)
+    }
+
+    async fn bring_up_at_rate(self: &Arc<Self>, mut reached: Reached) -> Result<Wire> {
         let mut options = Arc::clone(self);
         let mut rates = Vec::new();
         let mut attempt = 1;
@@ -178,9 +187,23 @@ impl ConnectOptions {
         start(wire, &loader.image, &reached.info, attempt, UPLOADS).await?;
         let link = wire.link.clone();
         link.sleep_until(link.sent_at() + self.timing.jump_to_burst).await.map_err(ErrorKind::from)?;
-        link.set_baud(self.baud_bps).await.map_err(ErrorKind::from)?;
+        self.take_rate(&link).await?;
         link.purge();
         self.expect_loader(wire).await
+    }
+
+    /// Takes the transfer rate, or the next lower one that the port takes.
+    async fn take_rate(&self, link: &Link) -> Result<()> {
+        let mut rate = self.baud_bps;
+        loop {
+            let Err(reason) = link.try_set_baud(rate).await.map_err(ErrorKind::from)? else { return Ok(()) };
+            let Some(lower) = lower_rate(rate) else {
+                // Then the port's own error ends the run.
+                return Ok(link.set_baud(rate).await.map_err(ErrorKind::from)?);
+            };
+            link.note_fallback(rate, lower, reason);
+            rate = lower;
+        }
     }
 
     fn image(&self) -> Result<&LoaderImage> {
@@ -217,19 +240,16 @@ impl ConnectOptions {
         if self.baud_bps == wire.link.baud_bps() {
             return Ok(());
         }
-        for _ in 0..ERRORS_THAT_END_A_SESSION {
-            // The answer is a refusal; should it be anything else, the silence below puts it right.
-            let _ = wire.exchange(&Request::counted_error()).await;
-        }
+        end_session(wire).await;
         let link = wire.link.clone();
-        link.set_baud(self.baud_bps).await.map_err(ErrorKind::from)?;
+        self.take_rate(&link).await?;
         link.purge();
         self.expect_loader(wire).await
     }
 
     /// Shakes hands and makes sure that it is a loader that answers. An `OK` without an answer after it means that a
     /// burst hit the session that an earlier one had begun.
-    async fn expect_loader(&self, wire: &mut Wire) -> Result<()> {
+    pub(super) async fn expect_loader(&self, wire: &mut Wire) -> Result<()> {
         self.loader_handshake(wire).await?;
         let info = match reach::boot_info(wire).await {
             Err(error) if matches!(error.kind(), ErrorKind::NoAnswer { .. }) => {
@@ -243,6 +263,14 @@ impl ConnectOptions {
             BootInfo::Loader(_) => Ok(()),
             BootInfo::Rom(_) => Err(Error::new(ErrorKind::NotStarted)),
         }
+    }
+}
+
+/// Has the loader leave its session, so that it waits for a handshake at any rate.
+pub(super) async fn end_session(wire: &mut Wire) {
+    for _ in 0..ERRORS_THAT_END_A_SESSION {
+        // The answer is a refusal; should it be anything else, the silence after a handshake that fails puts it right.
+        let _ = wire.exchange(&Request::counted_error()).await;
     }
 }
 

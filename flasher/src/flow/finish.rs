@@ -67,9 +67,14 @@ async fn leave(loader: RamLoader, options: &ConnectOptions, after: After) {
 }
 
 async fn reset(loader: RamLoader, options: &ConnectOptions) -> Result<()> {
-    if options.can_reset() {
-        let steps = options.wiring.strap_for_firmware(&options.timing);
-        run_steps(loader.link(), &steps).await?;
+    let link = loader.link().clone();
+    let resets = options.can_reset().then(|| options.resets());
+    if let Some(resets) = &resets {
+        run_steps(&link, &resets.strap_for_firmware()).await?;
     }
-    loader.reset().await
+    loader.reset().await?;
+    match &resets {
+        Some(resets) => run_steps(&link, &resets.after_command()).await,
+        None => Ok(()),
+    }
 }

@@ -17,9 +17,10 @@ use crate::session::Link;
 /// Without lines: no handshake, or no `OK` to 21h.
 pub async fn reset(link: Link, options: Arc<ConnectOptions>) -> Result<()> {
     Event::announce_bound(&link, "connect", options.reach_bound());
-    if options.can_reset() {
+    let by_lines = options.resets().into_firmware();
+    if options.can_reset() && !by_lines.is_empty() {
         link.emit(Event::ResetByLines);
-        run_steps(&link, &options.wiring.into_firmware(&options.timing)).await?;
+        run_steps(&link, &by_lines).await?;
         link.note_restarted();
         return Ok(());
     }

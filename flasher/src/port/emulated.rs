@@ -23,7 +23,7 @@ use crate::reset::Lines;
 /// What can follow `emulated`.
 pub const HELP: &str = "\
 Write emulated[:PROFILE][?OPTION=VALUE&...], PROFILE being a built-in name or a TOML file. Options: flash, efuse (files), \
-fault (a name that `bl702-emu faults` lists or a TOML file; may be given more than once), boot (high, low, dtr, rts), wiring (rts-en, dtr-en, none), start (rom, loader), seed, flash-speed (typical, worst), \
+fault (a name that `bl702-emu faults` lists or a TOML file; may be given more than once), boot (high, low, dtr, rts), wiring (rts-en, dtr-en, none), invert-dtr, invert-rts (true, false: an adapter whose line is high while it is asserted), start (rom, loader), seed, flash-speed (typical, worst), \
 rom-time-scale, latency-ms, pace (wire, none: both run in virtual time).";
 
 /// The image that is uploaded into an emulated module when no real one is at hand. A chip would crash on it.
@@ -46,6 +46,7 @@ pub struct EmulatedOptions {
     start: Start,
     seed: u64,
     latency: Nanos,
+    invert: Lines,
     faults: FaultPlan,
 }
 
@@ -66,6 +67,7 @@ impl EmulatedOptions {
             start,
             seed: 0,
             latency: Nanos::ZERO,
+            invert: Lines::default(),
             faults: FaultPlan::default(),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -83,6 +85,8 @@ impl EmulatedOptions {
             "fault" => self.faults.extend(load_fault(value).map_err(|error| error.to_string())?),
             "seed" => self.seed = value.parse().map_err(|_| bad())?,
             "latency-ms" => self.latency = Nanos::from_millis(value.parse().map_err(|_| bad())?),
+            "invert-dtr" => self.invert.dtr = value.parse().map_err(|_| bad())?,
+            "invert-rts" => self.invert.rts = value.parse().map_err(|_| bad())?,
             // Both paces are the same in virtual time.
             "pace" => word(value, &[("wire", ()), ("none", ())]).ok_or_else(bad)?,
             "start" => {
@@ -138,6 +142,7 @@ impl EmulatedOptions {
         let mut port = EmulatedPort::new(builder.build(), baud_bps);
         port.memories = memories;
         port.latency = self.latency;
+        port.set_inverted(self.invert)?;
         Ok(port)
     }
 }
@@ -170,6 +175,8 @@ pub struct EmulatedPort {
     boot: Boot,
     baud_bps: u32,
     latency: Nanos,
+    /// Lines that are high at the pin while they are asserted.
+    invert: Lines,
     /// When the last byte from the host has arrived.
     line_free: Nanos,
     receiver: HostReceiver,
@@ -190,11 +197,22 @@ impl EmulatedPort {
             boot,
             baud_bps,
             latency: Nanos::ZERO,
+            invert: Lines::default(),
             line_free: Nanos::ZERO,
             receiver: HostReceiver::default(),
             received: VecDeque::new(),
             gone: false,
         }
+    }
+
+    /// Makes the adapter one that inverts some of its lines. They are released then, as those of a port that was just opened.
+    ///
+    /// # Errors
+    /// [`PortError::Vanished`]
+    pub fn set_inverted(&mut self, invert: Lines) -> Result<(), PortError> {
+        let changed = self.invert != invert;
+        self.invert = invert;
+        if changed { self.set_lines(Lines::default()) } else { Ok(()) }
     }
 
     /// Opens the port again after its cable was pulled.
@@ -305,6 +323,7 @@ impl Port for EmulatedPort {
 
     fn set_lines(&mut self, lines: Lines) -> Result<(), PortError> {
         self.present()?;
+        let lines = lines.inverted(self.invert);
         let levels = pins(self.wiring, self.boot, ModemLines { dtr: lines.dtr, rts: lines.rts });
         let now = self.module.now();
         self.module.set_boot(now, levels.boot_high);

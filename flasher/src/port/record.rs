@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bl702_protocol::time::Nanos;
 use bl702_protocol::trace::{Direction, LineLevels, LinesRecord, Record, to_line};
 
-use super::{Port, PortError};
+use super::{AdapterLatency, Port, PortError};
 use crate::reset::Lines;
 
 /// A port and a recording of all its bytes and lines, in the format of `bl702_protocol::trace`.
@@ -93,5 +93,9 @@ impl<P: Port> Port for Recorder<P> {
 
     fn round_trip(&self) -> Nanos {
         self.port.round_trip()
+    }
+
+    fn adapter_latency(&self) -> AdapterLatency {
+        self.port.adapter_latency()
     }
 }

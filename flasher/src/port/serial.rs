@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bl702_protocol::time::Nanos;
+use serialport::SerialPort as _;
 
-use super::{Port, PortError};
+use super::{AdapterLatency, Port, PortError};
 use crate::reset::Lines;
 
 /// The longest wait in one read, so that a wish to stop is noticed soon.
@@ -17,11 +18,19 @@ const WRITE_MARGIN: Duration = Duration::from_secs(2);
 
 /// A tty, opened for this program alone.
 pub struct SerialPort {
-    port: Box<dyn serialport::SerialPort>,
+    port: NativePort,
     path: PathBuf,
     started: Instant,
     baud_bps: u32,
+    latency: AdapterLatency,
+    #[cfg(target_os = "linux")]
+    timer: super::latency::LatencyTimer,
 }
+
+#[cfg(unix)]
+type NativePort = serialport::TTYPort;
+#[cfg(not(unix))]
+type NativePort = Box<dyn serialport::SerialPort>;
 
 impl std::fmt::Debug for SerialPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,7 +48,20 @@ impl SerialPort {
         let port = open_native(path, baud_bps)?;
         #[allow(clippy::disallowed_methods, reason = "this is the driver at the edge")]
         let started = Instant::now();
-        Ok(SerialPort { port, path: path.to_owned(), started, baud_bps })
+        #[cfg(target_os = "linux")]
+        let (timer, latency) =
+            super::latency::LatencyTimer::lower(descriptor_of(&port), Path::new(super::sysfs::TTYS), path);
+        #[cfg(not(target_os = "linux"))]
+        let latency = AdapterLatency::Unknown;
+        Ok(SerialPort {
+            port,
+            path: path.to_owned(),
+            started,
+            baud_bps,
+            latency,
+            #[cfg(target_os = "linux")]
+            timer,
+        })
     }
 
     fn system(&self, action: &'static str, error: &impl ToString) -> PortError {
@@ -90,7 +112,7 @@ fn is_device(_metadata: &std::fs::Metadata) -> bool {
 }
 
 #[cfg(unix)]
-fn open_native(path: &Path, baud_bps: u32) -> Result<Box<dyn serialport::SerialPort>, PortError> {
+fn open_native(path: &Path, baud_bps: u32) -> Result<NativePort, PortError> {
     let builder = serialport::new(path.to_string_lossy(), baud_bps).timeout(LONGEST_WAIT);
     let port = builder.open_native().map_err(|error| open_error(path, baud_bps, &error))?;
     // A blocking write waits without end for a peer that has stopped reading.
@@ -99,22 +121,29 @@ fn open_native(path: &Path, baud_bps: u32) -> Result<Box<dyn serialport::SerialP
         action: "open",
         reason: error.to_string(),
     })?;
-    Ok(Box::new(port))
+    Ok(port)
+}
+
+#[cfg(unix)]
+fn descriptor_of(port: &serialport::TTYPort) -> std::os::fd::BorrowedFd<'_> {
+    use std::os::fd::{AsRawFd, BorrowedFd};
+    // SAFETY: the descriptor is open, and stays so while `port` is borrowed.
+    #[allow(unsafe_code, reason = "serialport gives only the raw descriptor")]
+    unsafe {
+        BorrowedFd::borrow_raw(port.as_raw_fd())
+    }
 }
 
 #[cfg(unix)]
 fn set_nonblocking(port: &serialport::TTYPort) -> io::Result<()> {
-    use std::os::fd::{AsRawFd, BorrowedFd};
-    // SAFETY: the descriptor is open, and stays so while `port` is borrowed.
-    #[allow(unsafe_code, reason = "serialport gives only the raw descriptor")]
-    let descriptor = unsafe { BorrowedFd::borrow_raw(port.as_raw_fd()) };
+    let descriptor = descriptor_of(port);
     let flags = rustix::fs::fcntl_getfl(descriptor)?;
     rustix::fs::fcntl_setfl(descriptor, flags | rustix::fs::OFlags::NONBLOCK)?;
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn open_native(path: &Path, baud_bps: u32) -> Result<Box<dyn serialport::SerialPort>, PortError> {
+fn open_native(path: &Path, baud_bps: u32) -> Result<NativePort, PortError> {
     let builder = serialport::new(path.to_string_lossy(), baud_bps).timeout(LONGEST_WAIT);
     builder.open().map_err(|error| open_error(path, baud_bps, &error))
 }
@@ -153,6 +182,16 @@ fn is_device_gone(error: &io::Error) -> bool {
         None => texts.iter().any(|text| error.to_string().contains(text)),
     }
 }
+
+#[cfg(target_os = "linux")]
+impl Drop for SerialPort {
+    fn drop(&mut self) {
+        self.timer.restore(descriptor_of(&self.port));
+    }
+}
+
+/// How far the rate of an adapter may be from the one that was asked for: what a UART of 8N1 bears with both sides' faults.
+const MOST_OFF_PERCENT: u32 = 3;
 
 impl Port for SerialPort {
     fn now(&self) -> Nanos {
@@ -199,6 +238,13 @@ impl Port for SerialPort {
             let (path, reason) = (self.path.clone(), error.to_string());
             return Err(PortError::BaudRefused { path, baud_bps, reason });
         }
+        // Drivers take the nearest rate that the adapter does, and show which.
+        if let Ok(real_bps) = self.port.baud_rate()
+            && real_bps.abs_diff(baud_bps) > baud_bps / 100 * MOST_OFF_PERCENT
+        {
+            let (path, reason) = (self.path.clone(), format!("the adapter does {real_bps} baud instead"));
+            return Err(PortError::BaudRefused { path, baud_bps, reason });
+        }
         self.baud_bps = baud_bps;
         Ok(())
     }
@@ -216,6 +262,10 @@ impl Port for SerialPort {
 
     fn purge_input(&mut self) -> Result<(), PortError> {
         self.port.clear(serialport::ClearBuffer::Input).map_err(|error| self.system("empty", &error))
+    }
+
+    fn adapter_latency(&self) -> AdapterLatency {
+        self.latency.clone()
     }
 }
 

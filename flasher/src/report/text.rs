@@ -4,6 +4,7 @@ use bl702_flasher::Nanos;
 use bl702_flasher::error::ErrorKind;
 use bl702_flasher::event::{Event, SilenceReason};
 use bl702_flasher::plan::FlashRange;
+use bl702_flasher::port::AdapterLatency;
 
 use super::bar::Progress;
 use super::{Reporter, print_error, print_line};
@@ -71,6 +72,9 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
 fn line_of(event: &Event) -> Option<String> {
     Some(match event {
         Event::Bound { part, bound_ms } => bound_text(part, *bound_ms),
+        Event::Adapter(AdapterLatency::Unknown | AdapterLatency::Low { .. }) => return None,
+        Event::Adapter(latency @ AdapterLatency::High { .. }) => format!("warning: {latency}"),
+        Event::Adapter(latency) => latency.to_string(),
         Event::ResetByLines => "resetting the module through the modem lines".to_owned(),
         Event::NoLines => {
             "this port has no modem lines: the module is taken as it is, or reset by hand".to_owned()
@@ -102,6 +106,15 @@ fn line_of(event: &Event) -> Option<String> {
         ),
         Event::Resumed { right_sectors, torn } => resumed_text(*right_sectors, torn),
         Event::RateLowered(fallback) => fallback.to_string(),
+        Event::RateProven { baud_bps, checked_bytes } => {
+            format!("{baud_bps} baud is proven: {checked_bytes} bytes went both ways without a fault")
+        }
+        Event::RateNotProven { tried_bps, kept_bps, reason } => {
+            format!("{tried_bps} baud is not proven ({reason}): {kept_bps} baud is kept")
+        }
+        Event::LinkMeasured { baud_bps, round_trip_us, per_mib_ms } => {
+            return link_text(*baud_bps, *round_trip_us, *per_mib_ms);
+        }
         Event::Survived(troubles) => format!("overcome on the way: {troubles}"),
         Event::PartChecked { right_bytes, wrong_bytes } => format!(
             "part file: {right_bytes} bytes are those of the flash, {wrong_bytes} were not and are read again"
@@ -124,6 +137,17 @@ fn line_of(event: &Event) -> Option<String> {
         | Event::Block { .. }
         | Event::Verified { .. }
         | Event::ResetByCommand => return None,
+    })
+}
+
+/// Says what the link costs, where that is worth a word: an FTDI adapter as it comes holds answers back for 16 ms.
+fn link_text(baud_bps: u32, round_trip_us: u64, per_mib_ms: u64) -> Option<String> {
+    const NOTABLE_US: u64 = 4_000;
+    let (trip_ms, cost_s) = (round_trip_us as f64 / 1000.0, per_mib_ms as f64 / 1000.0);
+    (round_trip_us >= NOTABLE_US).then(|| {
+        format!(
+            "link at {baud_bps} baud, an answer takes {trip_ms:.1} ms: that costs {cost_s:.1} s for each MiB that is read (an adapter's latency timer, or a network)"
+        )
     })
 }
 
@@ -240,6 +264,12 @@ mod tests {
         plan: 0x100..0x200 shares a sector with the image: read first, written back
         ");
         insta::assert_snapshot!(plan_text(0x3000, 0, 0, 0, &[]), @"plan: nothing to do, all 12 KiB are right already");
+    }
+
+    #[test]
+    fn links() {
+        assert_eq!(link_text(2_000_000, 430, 49), None);
+        insta::assert_snapshot!(link_text(921_600, 16_200, 1_846).unwrap(), @"link at 921600 baud, an answer takes 16.2 ms: that costs 1.8 s for each MiB that is read (an adapter's latency timer, or a network)");
     }
 
     #[test]

@@ -162,6 +162,29 @@ impl Link {
         Ok(())
     }
 
+    /// As [`set_baud`](Self::set_baud), for a rate that the port may refuse; then it keeps the one that it has, and the reason is
+    /// given.
+    ///
+    /// # Errors
+    /// [`LinkError::Halted`]
+    pub(crate) async fn try_set_baud(&self, baud_bps: u32) -> Result<Result<(), String>, LinkError> {
+        let before_bps = self.baud_bps();
+        self.with(|shared| (shared.trying_baud, shared.baud_refused) = (true, None));
+        self.set_baud(baud_bps).await?;
+        // The driver does it before anything else goes on.
+        let waited = self.sleep(Nanos(1)).await;
+        let refused = self.with(|shared| {
+            shared.trying_baud = false;
+            let refused = shared.baud_refused.take();
+            if refused.is_some() {
+                shared.baud_bps = before_bps;
+            }
+            refused
+        });
+        waited?;
+        Ok(refused.map_or(Ok(()), Err))
+    }
+
     /// Sets the modem lines.
     pub fn set_lines(&self, lines: Lines) {
         self.with(|shared| shared.outputs.push_back(Output::SetLines(lines)));

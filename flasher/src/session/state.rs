@@ -48,6 +48,10 @@ pub(super) struct Shared {
     pub(super) in_step: bool,
     pub(super) restarted: bool,
     pub(super) troubles: Troubles,
+    /// A rate is tried that the port may refuse.
+    pub(super) trying_baud: bool,
+    /// Why the port refused it.
+    pub(super) baud_refused: Option<String>,
 }
 
 impl Shared {
@@ -72,6 +76,8 @@ impl Shared {
             in_step: false,
             restarted: false,
             troubles: Troubles::default(),
+            trying_baud: false,
+            baud_refused: None,
         }
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::DeviceInfo;
+use bl702_protocol::frame::LOADER_MAX_READ;
 use bl702_protocol::jedec::{JedecId, LOADER_FLAG_IDENTIFIED};
+use bl702_protocol::time::Nanos;
 
 use super::exchange::Wire;
 use crate::baud::slowest_rate;
@@ -20,6 +22,9 @@ const MAC_TRIES: u32 = 3;
 /// Flash configurations of the fuses (ROM reference 3).
 const FUSED_512_KIB: u8 = 1;
 const FUSED_1_MIB: u8 = 2;
+
+/// Bytes of the answer to 36h: `OK`, a length, the id and a flag.
+const JEDEC_ANSWER_BYTES: u64 = 8;
 
 /// How often the JEDEC id is asked for again while answers differ.
 const JEDEC_REPEATS: u32 = 3;
@@ -103,13 +108,16 @@ impl RamLoader {
     pub(crate) async fn identify_flash(&mut self) -> Result<()> {
         // Answers carry no checksum, and everything depends on this one: two in a row have to agree.
         let mut id = self.jedec().await?;
+        let mut round_trip = self.round_trip();
         for _ in 0..JEDEC_REPEATS {
             let again = self.jedec().await?;
+            round_trip = round_trip.min(self.round_trip());
             if again == id {
                 break;
             }
             id = again;
         }
+        self.tell_link(round_trip);
         let (jedec, flag) = id;
         let identified = flag & LOADER_FLAG_IDENTIFIED != 0;
         if jedec.is_absent() && !identified {
@@ -164,6 +172,23 @@ impl RamLoader {
             return Err(Error::new(kind));
         }
         Ok(())
+    }
+
+    /// What the id that has just come took beyond its bytes on the wire.
+    fn round_trip(&self) -> Nanos {
+        let link = self.link();
+        link.now().since(link.sent_at_last()).since(Nanos::byte_times(JEDEC_ANSWER_BYTES, link.baud_bps()))
+    }
+
+    fn tell_link(&self, took: Nanos) {
+        let link = self.link();
+        let baud_bps = link.baud_bps();
+        let reads = (1_u64 << 20).div_ceil(LOADER_MAX_READ as u64);
+        link.emit(Event::LinkMeasured {
+            baud_bps,
+            round_trip_us: took.0 / 1000,
+            per_mib_ms: (took * reads).as_millis(),
+        });
     }
 
     async fn jedec(&mut self) -> Result<(JedecId, u8)> {

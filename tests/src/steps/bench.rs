@@ -3,6 +3,7 @@
 use bl702_emulator::flash::FlashFaults;
 use bl702_emulator::module::Start;
 use bl702_emulator::profile::{Boot, Profile, Wiring};
+use bl702_flasher::reset::Lines;
 use cucumber::{given, then, when};
 
 use crate::images;
@@ -40,6 +41,11 @@ fn vendor_wiring(world: &mut World) -> Step {
 #[given("a healthy XT-ZB2 with EN on DTR and BOOT on RTS")]
 fn swapped_wiring(world: &mut World) -> Step {
     world.set_up(|setup| (setup.wiring, setup.boot) = (Wiring::DtrEn, Boot::Rts))
+}
+
+#[given("an adapter whose DTR and RTS are inverted")]
+fn inverted_adapter(world: &mut World) -> Step {
+    world.set_up(|setup| setup.invert = Lines { dtr: true, rts: true })
 }
 
 #[given("the module lives in a process of its own")]

@@ -27,6 +27,24 @@ fn told_wiring(world: &mut World) {
     world.flasher.wiring = Some(reset::Wiring::RtsEn);
 }
 
+#[given("a flasher that is told that DTR and RTS are inverted")]
+fn told_inverted(world: &mut World) {
+    world.flasher.adapter.invert = reset::Lines { dtr: true, rts: true };
+}
+
+#[given(expr = "a flasher that is told to reset by {string}")]
+fn told_sequence(world: &mut World, text: String) -> Step {
+    let sequence = text.parse().map_err(|error: reset::SequenceError| wrong(error.to_string()))?;
+    world.flasher.wiring = Some(reset::Wiring::None);
+    world.flasher.adapter.into_isp = Some(sequence);
+    Ok(())
+}
+
+#[given("a flasher that is told to take the highest rate that works")]
+fn told_highest_rate(world: &mut World) {
+    (world.flasher.climb, world.flasher.baud_bps) = (true, Some(bl702_flasher::config::MOST_BAUD_BPS));
+}
+
 #[given("an image of the stock firmware for address 0")]
 fn stock_image(world: &mut World) {
     world.image = Some((0, images::stock()));

@@ -97,6 +97,15 @@ fn no_flash(world: &mut World, text: String) -> Step {
     Err(wrong(format!("flash {:?}, reason {reason:?}", report.flash)))
 }
 
+#[then(expr = "the RAM loader talked at {number} baud in the end")]
+fn talked_at(world: &mut World, baud: Number) -> Step {
+    let measured = world.events.iter().rev().find_map(|event| match event {
+        Event::LinkMeasured { baud_bps, .. } => Some(*baud_bps),
+        _ => None,
+    });
+    if measured == Some(baud.0) { Ok(()) } else { Err(wrong(format!("it talked at {measured:?} baud"))) }
+}
+
 #[then("nothing was erased or programmed")]
 fn nothing_done(world: &mut World) -> Step {
     changed(world, Size(0), Size(0))

@@ -42,7 +42,8 @@ impl EmulatedTarget {
         for name in &setup.faults {
             builder = builder.faults(catalogue::load(name).unwrap_or_else(|error| panic!("{error}")));
         }
-        let port = EmulatedPort::new(builder.build(), BAUD_BPS);
+        let mut port = EmulatedPort::new(builder.build(), BAUD_BPS);
+        port.set_inverted(setup.invert).unwrap_or_else(|error| panic!("{error}"));
         EmulatedTarget { port, chip_id, capacity_bytes }
     }
 
