@@ -48,3 +48,65 @@ Feature: Fuses
     Then the module answers OK
     When the emulator is killed and started again
     Then exactly 5 fuses were burnt
+
+  @reads
+  Scenario: The flasher reads all fuses without sending a frame that is one bit away from a burn
+    Given a healthy XT-ZB2 in programming mode
+    When I read the fuses
+    Then the flasher succeeds
+    And the flasher uploaded nothing
+    And fuse word "74" reads "0800002e"
+    And no fuse was burnt
+
+  @reads
+  Scenario: Without being told that it is meant, the flasher shows what it would burn
+    Given a healthy XT-ZB2 in programming mode
+    When I have the flasher show what burning "uartboot_disable=1" would do
+    Then the flasher has shown a plan and burnt nothing
+    And no fuse was burnt
+
+  @burns
+  Scenario: The flasher burns a field, reads it back, and finds nothing else changed
+    Given a healthy XT-ZB2 in programming mode
+    When I burn "uart_log_disable=1 key_slot_4_w0_w1=0100000000000080", and mean it
+    Then the flasher succeeds
+    When I read the fuses
+    Then fuse word "10" reads "00000002"
+    And fuse word "5c" reads "00000001"
+    And fuse word "60" reads "80000000"
+    And exactly 3 fuses were burnt
+
+  @burns
+  Scenario: What is burnt already is not burnt again
+    Given a healthy XT-ZB2 in programming mode
+    When I burn "uart_log_disable=1", and mean it
+    And I burn "uart_log_disable=1", and mean it
+    Then the flasher succeeds
+    And exactly 1 fuses were burnt
+
+  @reads
+  Scenario: What would lock the owner out is refused unless that very thing is named
+    Given a healthy XT-ZB2 in programming mode
+    When I burn "uartboot_disable=1", accept "write-locked", and mean it
+    Then the flasher gives up with exit status 3
+    And it says "uart-boot-disabled"
+    And it advises "--accept uart-boot-disabled"
+    And no fuse was burnt
+
+  @reads
+  Scenario: What a lock forbids is told before anything is tried
+    Given a healthy XT-ZB2 in programming mode
+    When I burn "wifi_mac=3230376c62020001 mac_parity=0x2f", accept "mac-changed", and mean it
+    Then the flasher gives up with exit status 1
+    And it says "write-locked"
+    And no fuse was burnt
+
+  @burns @emulated-only
+  Scenario: A module that is made to take only signed images does so from then on
+    Given a healthy XT-ZB2 in programming mode
+    When I burn "sboot_sign_mode=1", accept "signed-images-only", and mean it
+    Then the flasher succeeds
+    When I back up the flash
+    Then the flasher gives up with exit status 1
+    And it says "FL0206"
+    And exactly 1 fuses were burnt

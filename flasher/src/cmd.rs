@@ -10,10 +10,12 @@ mod explain;
 mod files;
 mod image;
 mod info;
+mod monitor;
 mod options;
 mod part_file;
 mod partition;
 mod reset;
+mod run;
 mod shell;
 mod verify;
 mod write;
@@ -56,6 +58,10 @@ enum Command {
     Erase(erase::Args),
     /// Restart the module
     Reset,
+    /// Load an image into RAM and start it; the flash stays as it is
+    Run(run::Args),
+    /// Listen to what the firmware says; wait for a line of it
+    Monitor(monitor::Args),
     /// Say what an error code means, or what really happened in the log of any flasher
     Explain(explain::Args),
     /// Look into images, build, join and change them; needs no module
@@ -85,10 +91,13 @@ pub(crate) struct Outcome {
     pub(crate) text: Vec<String>,
     /// Fields of the last JSON line.
     pub(crate) json: Map<String, Value>,
-    /// Exit status: 0, or 4 if something was found to differ or to be wrong, which is what was asked.
+    /// Exit status: 0; 4 if something was found to differ or to be wrong, which is what was asked; 3 if a burn was only
+    /// shown; 1 if what was waited for did not come.
     pub(crate) exit_code: u8,
     /// Data for standard output, after which the text goes to standard error.
     pub(crate) data: Option<Vec<u8>>,
+    /// Standard output holds what a module said, so that the text belongs to standard error.
+    pub(crate) aside: bool,
 }
 
 impl Outcome {
@@ -97,7 +106,7 @@ impl Outcome {
             Value::Object(json) => json,
             _ => Map::new(),
         };
-        Outcome { text, json, exit_code: 0, data: None }
+        Outcome { text, json, exit_code: 0, data: None, aside: false }
     }
 }
 
@@ -110,6 +119,8 @@ impl Command {
             Command::Verify(_) => "verify",
             Command::Erase(_) => "erase",
             Command::Reset => "reset",
+            Command::Run(_) => "run",
+            Command::Monitor(_) => "monitor",
             Command::Explain(_) => "explain",
             Command::Image(_) => "image",
             Command::Compare(_) => "compare",
@@ -138,6 +149,8 @@ impl Command {
             Command::Verify(args) => verify::run(args, options, reporter),
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Reset => reset::run(options, reporter),
+            Command::Run(args) => run::run(args, options, reporter),
+            Command::Monitor(args) => monitor::run(args, options, reporter),
             Command::Explain(args) => explain::run(args),
             Command::Image(command) => image::run(command, options.settings().text("board").as_deref()),
             Command::Compare(args) => compare::run(args),
@@ -164,6 +177,9 @@ pub(crate) fn main(args: Vec<OsString>) -> u8 {
     let result = result.and_then(|mut outcome| {
         if let Some(data) = outcome.data.take() {
             files::write_stdout(&data)?;
+            reporter.text_to_stderr();
+        }
+        if outcome.aside {
             reporter.text_to_stderr();
         }
         Ok(outcome)

@@ -208,6 +208,12 @@ pub enum Event {
         /// The bits that were burnt.
         bits: u32,
     },
+    /// Bytes that the module said while it was listened to.
+    Heard {
+        /// The bytes.
+        #[serde(skip)]
+        bytes: Vec<u8>,
+    },
     /// The module is reset by command.
     ResetByCommand,
     /// Something is not as it should be, but the work goes on or is done.
@@ -235,6 +241,8 @@ pub enum SilenceReason {
 pub enum Phase {
     /// RAM loader to RAM.
     Upload,
+    /// Another image to RAM.
+    Load,
     /// Flash to host.
     Read,
     /// Comparing by hash what is there with what should be there.

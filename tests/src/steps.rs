@@ -6,4 +6,5 @@ mod bench;
 mod flash;
 mod flasher;
 mod frames;
+mod fuses;
 mod report;

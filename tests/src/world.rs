@@ -8,7 +8,9 @@ use bl702_flasher::connect::ConnectOptions;
 use bl702_flasher::driver;
 use bl702_flasher::error::Error;
 use bl702_flasher::event::Event;
-use bl702_flasher::flow::{Backup, ChangeReport, EraseReport, InfoReport, VerifyReport};
+use bl702_flasher::flow::{
+    Backup, BurnReport, ChangeReport, EraseReport, FuseReport, InfoReport, VerifyReport,
+};
 use bl702_flasher::port::PortError;
 use bl702_flasher::session::Link;
 use bl702_protocol::time::Nanos;
@@ -62,6 +64,10 @@ pub enum Done {
     Erase(EraseReport),
     /// `verify`
     Verify(VerifyReport),
+    /// `efuse dump`
+    Fuses(FuseReport),
+    /// `efuse burn`
+    Burn(Box<BurnReport>),
     /// `reset`
     Reset,
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bl702_flasher::Nanos;
 use bl702_flasher::connect::ConnectOptions;
 use bl702_flasher::driver;
 use bl702_flasher::error::{Error, Rescue};
@@ -71,10 +72,30 @@ impl<'r> Context<'r> {
         F: FnOnce(Link) -> R,
         R: Future<Output = Result<T, Error>> + Send + 'static,
     {
+        self.run_watching(flow, |_, event| match event {
+            Event::Block { range, bytes } => {
+                store(*range, bytes);
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// As [`run`](Self::run); `watch` sees every event first, and says whether it has taken it.
+    pub(crate) fn run_watching<T, F, R>(
+        &mut self,
+        flow: F,
+        mut watch: impl FnMut(Nanos, &Event) -> bool,
+    ) -> Result<T, Failure>
+    where
+        F: FnOnce(Link) -> R,
+        R: Future<Output = Result<T, Error>> + Send + 'static,
+    {
         let reporter = &mut self.reporter;
-        let on_event = |at, event| match event {
-            Event::Block { range, bytes } => store(range, &bytes),
-            event => reporter.event(at, &event),
+        let on_event = |at, event| {
+            if !watch(at, &event) {
+                reporter.event(at, &event);
+            }
         };
         let stop = || self.stop.load(Ordering::Relaxed);
         let result = driver::run(&mut self.port, self.options.boot_baud_bps, flow, on_event, stop);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::image::ram_image::RamImage;
 use bl702_protocol::time::Nanos;
 
 use super::upload::{check_policy, start, upload, upload_bound};
 use super::{ConnectOptions, Handshake, Reached, farewell, needs_run_command, reach};
 use crate::baud::{MAX_FALLBACKS, lower_rate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, SilenceReason};
+use crate::event::{Event, Phase, SilenceReason};
 use crate::loader::{LoaderError, LoaderImage};
 use crate::request::{Request, Side};
 use crate::session::Link;
@@ -170,6 +171,54 @@ impl ConnectOptions {
         }
     }
 
+    /// How long loading and starting an image takes at most.
+    pub(crate) fn run_bound(&self, image: &RamImage) -> Nanos {
+        let upload = upload_bound(image, self.boot_baud_bps, self.timing.reply_margin);
+        (self.reach_bound() + upload) * u64::from(UPLOADS + 1)
+    }
+
+    /// Loads an image of anybody's into RAM through the ROM and starts it; gives whether by command 1Ah.
+    pub(crate) async fn load_and_start(&self, link: &Link, image: &RamImage) -> Result<bool> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.load_once(link, image, attempt).await {
+                Ok(run_command) => return Ok(run_command),
+                Err(error) => error,
+            };
+            if matches!(error.kind(), ErrorKind::Locked { .. }) {
+                self.leave_rom(link).await;
+            }
+            if attempt == UPLOADS || !is_worth_repeating(&error) {
+                return Err(error);
+            }
+            link.emit(Event::retry_of(&error));
+            link.note_trouble(|troubles| troubles.repeats += 1);
+            if !self.can_reset() {
+                reach::silence(link, SilenceReason::LostStep).await?;
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn load_once(&self, link: &Link, image: &RamImage, attempt: u32) -> Result<bool> {
+        let mut reached = self.reach(link).await?;
+        if matches!(reached.info, BootInfo::Loader(_)) {
+            // Only the ROM loads images.
+            link.emit(Event::ResetByCommand);
+            let _ = reached.wire.exchange(&Request::reset(Side::Loader)).await;
+            reached = self.reach(link).await?;
+        }
+        let info = reach::confirmed_boot_info(&mut reached.wire, reached.info).await?;
+        let BootInfo::Rom(rom) = &info else { return Err(Error::new(ErrorKind::NotStarted)) };
+        check_policy(image, rom)?;
+        let run_command = needs_run_command(&info);
+        let wire = &mut reached.wire;
+        upload(wire, image, Phase::Load, (attempt, UPLOADS)).await?;
+        start(wire, image, &info, attempt, UPLOADS).await?;
+        link.sleep_until(link.sent_at()).await.map_err(ErrorKind::from)?;
+        Ok(run_command)
+    }
+
     async fn upload_and_start(&self, reached: &mut Reached, attempt: u32) -> Result<()> {
         let loader = self.image()?;
         let wire = &mut reached.wire;
@@ -183,7 +232,7 @@ impl ConnectOptions {
         let run_command = needs_run_command(&reached.info);
         let bytes = loader.image.segments.iter().map(|segment| segment.data.len() as u64).sum();
         wire.link.emit(Event::Upload { bytes, run_command });
-        upload(wire, &loader.image, attempt, UPLOADS).await?;
+        upload(wire, &loader.image, Phase::Upload, (attempt, UPLOADS)).await?;
         start(wire, &loader.image, &reached.info, attempt, UPLOADS).await?;
         let link = wire.link.clone();
         link.sleep_until(link.sent_at() + self.timing.jump_to_burst).await.map_err(ErrorKind::from)?;

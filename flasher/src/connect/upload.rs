@@ -28,7 +28,12 @@ pub(super) fn check_policy(image: &RamImage, info: &RomBootInfo) -> Result<()> {
 }
 
 /// Sends the image part by part and has the ROM check it: 11h, [12h, 14h, 16h], 17h and 18h per segment, 19h.
-pub(super) async fn upload(wire: &mut Wire, image: &RamImage, attempt: u32, attempts: u32) -> Result<()> {
+pub(super) async fn upload(
+    wire: &mut Wire,
+    image: &RamImage,
+    phase: Phase,
+    (attempt, attempts): (u32, u32),
+) -> Result<()> {
     let mut upload = Upload { wire, attempt, attempts };
     upload.send(&Request::boot_header(&image.header.to_bytes())).await?;
     if let Some(key) = &image.public_key {
@@ -53,7 +58,7 @@ pub(super) async fn upload(wire: &mut Wire, image: &RamImage, attempt: u32, atte
         for data in segment.data.chunks(ROM_MAX_PAYLOAD) {
             upload.send(&Request::segment_data(data)).await?;
             done_bytes += data.len() as u64;
-            upload.wire.link.emit(Event::Progress { phase: Phase::Upload, done_bytes, total_bytes });
+            upload.wire.link.emit(Event::Progress { phase, done_bytes, total_bytes });
         }
     }
     upload.send(&Request::check_image()).await?;

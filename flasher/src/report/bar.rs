@@ -12,6 +12,7 @@ use super::print_error;
 fn label(phase: Phase) -> &'static str {
     match phase {
         Phase::Upload => "uploading the RAM loader",
+        Phase::Load => "loading the image into RAM",
         Phase::Read => "reading",
         Phase::Compare => "comparing",
         Phase::Erase => "erasing",

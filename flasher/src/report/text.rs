@@ -135,6 +135,7 @@ fn line_of(event: &Event) -> Option<String> {
         | Event::Upload { .. }
         | Event::Progress { .. }
         | Event::Block { .. }
+        | Event::Heard { .. }
         | Event::Verified { .. }
         | Event::ResetByCommand => return None,
     })

@@ -107,6 +107,11 @@ impl Link {
         self.with(|shared| shared.halted(Patience::None))
     }
 
+    /// Whether a person wants the run to end.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.with(|shared| matches!(shared.halt, Some(crate::error::Halt::Interrupted)))
+    }
+
     /// After an interruption: `span` to tidy up in. Gives whether there is anything to tidy up, that is, whether it was an
     /// interruption that ended the run and the module waits for a command.
     pub(crate) fn begin_farewell(&self, span: Nanos) -> Option<Side> {
@@ -207,6 +212,11 @@ impl Link {
     /// that was set before.
     pub fn set_bound(&self, span: Nanos) {
         self.with(|shared| shared.bound = Some((shared.now + span, span)));
+    }
+
+    /// Takes the bound away: what follows ends when a person or its own limit says so.
+    pub(crate) fn clear_bound(&self) {
+        self.with(|shared| shared.bound = None);
     }
 
     /// Sets a time by which the whole run must be over, `span` from now, unless there is one already. Gives whether there
