@@ -15,7 +15,8 @@ use crate::event::Event;
 use crate::flow::{self, After, Backup, ChangeReport, EraseReport, InfoReport, VerifyReport};
 use crate::loader::{self, Environment, LoaderError, LoaderImage};
 use crate::plan::{FlashRange, Piece, Pieces, PlanError};
-use crate::port::{Port, SerialPort};
+use crate::port::rfc2217::{Address, AddressError, Rfc2217Port};
+use crate::port::{Port, PortError, SerialPort};
 use crate::session::Link;
 
 /// Ends a run from another thread, or from a handler of Ctrl-C. Clones are the same button.
@@ -89,8 +90,9 @@ impl fmt::Debug for Flasher {
 }
 
 impl Flasher {
-    /// Opens a serial port, as `/dev/ttyUSB0`, and looks for the vendor's RAM loader where his Python packages put it. With the
-    /// feature `emulated`, `emulated[:PROFILE][?OPTIONS]` is a module in virtual time.
+    /// Opens a serial port, as `/dev/ttyUSB0`, or one on a network, as `rfc2217://HOST:PORT`, and looks for the vendor's RAM
+    /// loader where his Python packages put it. With the feature `emulated`, `emulated[:PROFILE][?OPTIONS]` is a module in virtual
+    /// time.
     ///
     /// # Errors
     /// The port cannot be opened, or a loader was found that is none. That there is none is told by the first command that
@@ -104,7 +106,6 @@ impl Flasher {
         let boot_baud_bps = ConnectOptions::default().boot_baud_bps;
         #[cfg(feature = "emulated")]
         if let Some(rest) = port.strip_prefix("emulated") {
-            use crate::port::PortError;
             use crate::port::emulated::{EmulatedOptions, made_up_loader};
             let unusable = |reason| Error::new(PortError::Emulated { reason });
             let port =
@@ -112,7 +113,16 @@ impl Flasher {
             let image = image.map_or_else(made_up_loader, Ok).map_err(Error::new)?;
             return Ok(Flasher::over(port).with_loader(image));
         }
-        let flasher = Flasher::over(SerialPort::open(Path::new(port), boot_baud_bps).map_err(Error::new)?);
+        let flasher = if Address::is_meant_by(port) {
+            let unusable = |error: AddressError| {
+                let (path, reason) = (port.into(), error.to_string());
+                Error::new(PortError::System { path, action: "open", reason })
+            };
+            let address = port.parse().map_err(unusable)?;
+            Flasher::over(Rfc2217Port::open(&address, boot_baud_bps).map_err(Error::new)?)
+        } else {
+            Flasher::over(SerialPort::open(Path::new(port), boot_baud_bps).map_err(Error::new)?)
+        };
         Ok(match image {
             Some(image) => flasher.with_loader(image),
             None => flasher,
@@ -121,7 +131,8 @@ impl Flasher {
 
     /// Takes any port, with the usual options and no RAM loader.
     pub fn over(mut port: impl Port + Send + 'static) -> Flasher {
-        let options = ConnectOptions { has_lines: port.has_lines(), ..ConnectOptions::default() };
+        let mut options = ConnectOptions { has_lines: port.has_lines(), ..ConnectOptions::default() };
+        options.timing = options.timing.allowing_for(port.round_trip());
         Flasher {
             port: Box::new(port),
             options,
@@ -288,4 +299,60 @@ fn range(address: u32, len_bytes: u32) -> Result<FlashRange> {
         return Err(Error::new(PlanError::Empty { start: address }));
     }
     FlashRange::with_len(address, len).ok_or_else(|| Error::new(PlanError::PastAddresses { start, len }))
+}
+
+#[cfg(test)]
+#[cfg(feature = "emulated")]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn kind_of<T>(result: Result<T>) -> String {
+        format!("{:?}", result.err().unwrap().kind())
+    }
+
+    #[test]
+    fn what_is_no_port_is_an_error_and_nothing_else() {
+        assert!(kind_of(Flasher::open("/dev/ttyNOSUCH0")).contains("NotFound"));
+        let error = Flasher::open("rfc2217://").err().unwrap();
+        assert!(error.to_string().contains("it needs a port number"), "{error}");
+        assert!(kind_of(Flasher::open("emulated:no-such-profile")).contains("Emulated"));
+    }
+
+    #[test]
+    fn nothing_is_sent_for_what_cannot_be() {
+        let mut flasher = Flasher::open("emulated").unwrap();
+        assert!(kind_of(flasher.backup_range(0x1000, 0)).contains("Empty"));
+        assert!(kind_of(flasher.backup_range(u32::MAX, 2)).contains("PastAddresses"));
+        flasher.options_mut().baud_bps = 1_200_000;
+        assert!(kind_of(flasher.info()).contains("Rounded"));
+    }
+
+    #[test]
+    fn one_after_the_other_whatever_rate_the_last_one_left() {
+        let mut flasher = Flasher::open("emulated").unwrap();
+        flasher.write(0x4000, vec![0x11; 5000]).unwrap();
+        flasher.verify(0x4000, vec![0x11; 5000]).unwrap();
+        let error = flasher.verify(0x4000, vec![0x10; 5000]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Different { .. }), "{error}");
+        flasher.set_after(After::Stay);
+        flasher.erase_range(0x4000, 0x1000).unwrap();
+        assert_eq!(flasher.backup_range(0x4000, 0x1001).unwrap().bytes.last(), Some(&0x11));
+        flasher.reset().unwrap();
+        assert!(flasher.info().unwrap().flash.is_some());
+    }
+
+    #[test]
+    fn the_button_ends_this_run_and_all_that_follow() {
+        let mut flasher = Flasher::open("emulated").unwrap();
+        let button = flasher.canceller();
+        flasher.on_event(move |_, event| {
+            if matches!(event, Event::Progress { .. }) {
+                button.cancel();
+            }
+        });
+        let error = flasher.backup().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
+        assert!(matches!(flasher.info().unwrap_err().kind(), ErrorKind::Interrupted));
+    }
 }

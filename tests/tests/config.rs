@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "test code: a failure is a failed test")]
 
 use std::fs;
+use std::process::Command;
 
+use bl702_harness::images;
 use bl702_harness::programs::{self, Ended};
 use bl702_harness::workbench::Workbench;
 use rstest::rstest;
@@ -141,7 +143,19 @@ fn a_project_and_a_bench_are_all_that_info_needs() {
     let bench = bench();
     // Inverted as the file says, but the emulated module is not: it is held in reset, and only a person could help.
     let mut command = bench.flasher();
-    command.args(["info", "--loader"]).arg(bl702_harness::images::made_up_loader()).arg("--invert-rts=false");
+    command.args(["info", "--loader"]).arg(images::made_up_loader()).arg("--invert-rts=false");
     let heard = said(&programs::run(&mut command), 0);
     assert!(heard.contains("handshake at 1000000 baud"), "{heard}");
+}
+
+#[test]
+fn a_port_as_of_an_ftdi_adapter_is_asked_for_low_latency_while_it_is_open() {
+    let bench = Workbench::new();
+    let mut command = Command::new(programs::emulator());
+    command.args(["exec", "--wiring", "rts-en", "--boot", "dtr", "--"]).arg(programs::flasher());
+    command.args(["--port", "{port}", "--format", "json", "--loader"]).arg(images::made_up_loader());
+    let heard = said(&programs::run(command.arg("info").current_dir(bench.path())), 0);
+    assert!(heard.contains(r#"{"event":"adapter","state":"lowered""#), "{heard}");
+    assert!(heard.contains(r#"{"event":"link_measured","baud_bps":2000000"#), "{heard}");
+    assert!(heard.contains("fuses       none burnt"), "{heard}");
 }

@@ -72,7 +72,10 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
 fn line_of(event: &Event) -> Option<String> {
     Some(match event {
         Event::Bound { part, bound_ms } => bound_text(part, *bound_ms),
-        Event::Adapter(AdapterLatency::Unknown | AdapterLatency::Low { .. }) => return None,
+        // Whether asking did anything the driver does not tell.
+        Event::Adapter(
+            AdapterLatency::Unknown | AdapterLatency::Low { .. } | AdapterLatency::Lowered { from_ms: None },
+        ) => return None,
         Event::Adapter(latency @ AdapterLatency::High { .. }) => format!("warning: {latency}"),
         Event::Adapter(latency) => latency.to_string(),
         Event::ResetByLines => "resetting the module through the modem lines".to_owned(),
