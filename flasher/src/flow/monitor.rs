@@ -101,10 +101,10 @@ pub async fn monitor(link: Link, options: Arc<ConnectOptions>, listening: Listen
 
 pub(super) async fn listen(link: &Link, options: &ConnectOptions, mut listening: Listening) -> Result<Heard> {
     link.set_baud(listening.baud_bps).await.map_err(ErrorKind::from)?;
-    if listening.reset && options.can_reset() {
+    let mut steps = options.resets().into_firmware();
+    if listening.reset && options.can_reset() && !steps.is_empty() {
         link.emit(Event::ResetByLines);
         link.purge();
-        let mut steps = options.wiring.into_firmware(&options.timing);
         // What comes while the last step waits is kept: the module is listened to from its first byte on.
         if let Some(last) = steps.last_mut() {
             last.wait = Nanos::ZERO;
