@@ -23,7 +23,6 @@ use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::plan::{Piece, Pieces};
 use bl702_flasher::port::emulated::EmulatedPort;
 use bl702_harness::images;
-use bl702_protocol::crc::crc32;
 use rustix::time::{ClockId, clock_gettime};
 
 const KIB: usize = 1024;
@@ -52,25 +51,6 @@ const KINDS: [(&str, Work, Option<u32>); 5] = [
     ("backup-1m", Work::Backup, Some(100)),
 ];
 
-/// Bytes of the vendor's RAM loader (`reference/loader-protocol.md` section 1).
-const LOADER_BODY_BYTES: usize = 59_200;
-/// Where the segment header begins in an image, and its data.
-const SEGMENT: usize = 0xb0;
-const BODY: usize = 0xc0;
-
-/// The made-up RAM loader, its body repeated up to the length of the vendor's.
-fn loader() -> LoaderImage {
-    let mut image = std::fs::read(images::made_up_loader()).expect("the fixture");
-    let body: Vec<u8> = image[BODY..].iter().copied().cycle().take(LOADER_BODY_BYTES).collect();
-    image.truncate(BODY);
-    image[SEGMENT + 4..SEGMENT + 8].copy_from_slice(&(LOADER_BODY_BYTES as u32).to_le_bytes());
-    image[SEGMENT + 8..SEGMENT + 12].copy_from_slice(&crc32(&body).to_le_bytes());
-    let crc = crc32(&image[SEGMENT..SEGMENT + 12]);
-    image[SEGMENT + 12..BODY].copy_from_slice(&crc.to_le_bytes());
-    image.extend(body);
-    LoaderImage::from_bytes("made-up loader of full length", &image).expect("an image that the ROM loads")
-}
-
 /// What all sessions share.
 struct Bench {
     profile: Profile,
@@ -83,7 +63,7 @@ impl Bench {
     fn new() -> Bench {
         Bench {
             profile: Profile::builtin("xt-zb2").expect("the built-in profile"),
-            loader: Arc::new(loader()),
+            loader: Arc::new(images::long_loader()),
             old: images::pattern(FLASH_BYTES),
             new: images::other(FLASH_BYTES, 1),
         }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bl702_flasher::loader::LoaderImage;
+use bl702_protocol::crc::crc32;
+
 /// A file of `fixtures/images`.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/images").join(name)
@@ -11,6 +14,27 @@ pub fn fixture(name: &str) -> PathBuf {
 /// The RAM loader image that only an emulated module runs.
 pub fn made_up_loader() -> PathBuf {
     fixture("made-up-ram-loader.bin")
+}
+
+/// The made-up RAM loader, its body repeated up to the length of the vendor's (`reference/loader-protocol.md` section 1), so
+/// that its upload takes as long.
+///
+/// # Panics
+/// If the fixture is not an image with one segment.
+pub fn long_loader() -> LoaderImage {
+    const LOADER_BODY_BYTES: usize = 59_200;
+    /// Where the segment header begins in an image, and its data.
+    const SEGMENT: usize = 0xb0;
+    const BODY: usize = 0xc0;
+    let mut image = fs::read(made_up_loader()).expect("cannot read the made-up RAM loader");
+    let body: Vec<u8> = image[BODY..].iter().copied().cycle().take(LOADER_BODY_BYTES).collect();
+    image.truncate(BODY);
+    image[SEGMENT + 4..SEGMENT + 8].copy_from_slice(&(LOADER_BODY_BYTES as u32).to_le_bytes());
+    image[SEGMENT + 8..SEGMENT + 12].copy_from_slice(&crc32(&body).to_le_bytes());
+    let crc = crc32(&image[SEGMENT..SEGMENT + 12]);
+    image[SEGMENT + 12..BODY].copy_from_slice(&crc.to_le_bytes());
+    image.extend(body);
+    LoaderImage::from_bytes("made-up loader of full length", &image).expect("an image that the ROM loads")
 }
 
 /// The made-up flash in the stock layout, its first 20 KiB.

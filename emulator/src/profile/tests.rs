@@ -83,7 +83,11 @@ fn fuses_come_as_a_whole_by_word_and_by_name() {
     "rom_time_scale = nan",
     "rom_time_scale is NaN, must be 0.01 to 10"
 )]
-#[case::rate("hash_bytes_per_s = 6_000_000", "hash_bytes_per_s = 0", "hash_bytes_per_s is 0, must be over 0")]
+#[case::rate(
+    "hash_bytes_per_s = 72_000_000",
+    "hash_bytes_per_s = 0",
+    "hash_bytes_per_s is 0, must be over 0"
+)]
 #[case::short_mac("3230376c62020000", "3230376c6202", "efuse.mac must be 8 bytes in hex")]
 #[case::mac_digits("3230376c62020000", "3230376c6202000g", "efuse.mac must be 8 bytes in hex")]
 #[case::mac_sign("3230376c62020000", "3230376c620200+0", "efuse.mac must be 8 bytes in hex")]

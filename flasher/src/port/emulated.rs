@@ -226,6 +226,11 @@ impl EmulatedPort {
         self.present()
     }
 
+    /// From now on the adapter hands every answer over this much later.
+    pub fn set_latency(&mut self, latency: Nanos) {
+        self.latency = latency;
+    }
+
     /// Whether the port is there.
     fn present(&mut self) -> Result<(), PortError> {
         self.gone |= !self.module.is_plugged_in();
