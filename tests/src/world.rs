@@ -13,6 +13,7 @@ use bl702_flasher::flow::{
 };
 use bl702_flasher::port::PortError;
 use bl702_flasher::session::Link;
+use bl702_flasher::timing::Timing;
 use bl702_protocol::time::Nanos;
 use cucumber::event::ScenarioFinished;
 
@@ -350,6 +351,7 @@ impl World {
         let wiring = settings.wiring.unwrap_or(self.setup.host_wiring());
         let target = self.target()?;
         let (has_lines, rates) = (target.port().has_lines(), target.rates());
+        let timing = Timing::default().allowing_for(target.port().round_trip());
         let loader = settings.has_loader.then(|| target.loader());
         Ok(ConnectOptions {
             boot_baud_bps: settings.boot_baud_bps.unwrap_or(rates.boot_baud_bps),
@@ -359,6 +361,7 @@ impl World {
             adapter: settings.adapter,
             has_lines,
             loader,
+            timing,
             flash_size: settings.flash_size,
             ..ConnectOptions::default()
         })

@@ -253,7 +253,6 @@ impl Bench {
         for store in ChipStore::all(&self.state) {
             if let Some(note) = store.borrowed()?
                 && note.run == self.run.id
-                && note.port == self.config.port
             {
                 borrowed = Some((store, note));
             }

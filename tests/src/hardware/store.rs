@@ -166,6 +166,14 @@ impl ChipStore {
         self.folder.join("backups").join(format!("{number:04}"))
     }
 
+    /// How many backups there are.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn backup_count(&self) -> Result<usize> {
+        Ok(self.numbers()?.len())
+    }
+
     fn numbers(&self) -> Result<Vec<u32>> {
         let folder = self.folder.join("backups");
         let entries = fs::read_dir(&folder).map_err(at(&folder))?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bl702_flasher::port::rfc2217::{Address, AddressError, Rfc2217Port};
 use bl702_flasher::port::{Port, PortError, SerialPort};
 use bl702_flasher::reset::{Lines, Wiring};
 use bl702_protocol::time::Nanos;
@@ -32,7 +33,16 @@ impl BenchPort {
     /// # Errors
     /// [`PortError`]
     pub fn open(config: &BenchConfig) -> Result<BenchPort, PortError> {
-        let port: Box<dyn Port> = Box::new(SerialPort::open(Path::new(&config.port), config.boot_baud_bps)?);
+        let name = &config.port;
+        let port: Box<dyn Port> = if Address::is_meant_by(name) {
+            let address = name.parse().map_err(|error: AddressError| PortError::Unreachable {
+                path: name.into(),
+                reason: error.to_string(),
+            })?;
+            Box::new(Rfc2217Port::open(&address, config.boot_baud_bps)?)
+        } else {
+            Box::new(SerialPort::open(Path::new(name), config.boot_baud_bps)?)
+        };
         BenchPort::over(port, config)
     }
 
@@ -116,5 +126,9 @@ impl Port for BenchPort {
 
     fn purge_input(&mut self) -> Result<(), PortError> {
         self.port.purge_input()
+    }
+
+    fn round_trip(&self) -> Nanos {
+        self.port.round_trip()
     }
 }

@@ -101,6 +101,10 @@ impl Port for Recorded {
     fn purge_input(&mut self) -> Result<(), PortError> {
         self.inner.get_mut().port().purge_input()
     }
+
+    fn round_trip(&self) -> Nanos {
+        self.inner.borrow_mut().port().round_trip()
+    }
 }
 
 impl Target for Recorded {

@@ -15,6 +15,7 @@ use bl702_flasher::plan::{Piece, Pieces};
 use bl702_flasher::port::Port;
 use bl702_flasher::reset::Wiring;
 use bl702_flasher::session::Link;
+use bl702_flasher::timing::Timing;
 use bl702_protocol::time::Nanos;
 
 use super::{Capability, Lacks, Place, Rates, Setup, Target, Unready};
@@ -156,6 +157,7 @@ impl HardwareTarget {
             wiring: self.guest.port.wiring(),
             has_lines: self.guest.port.has_lines(),
             loader: Some(self.bench.loader()),
+            timing: Timing::default().allowing_for(self.guest.port.round_trip()),
             ..ConnectOptions::default()
         });
         let baud_bps = config.boot_baud_bps;
