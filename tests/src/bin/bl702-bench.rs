@@ -65,13 +65,18 @@ fn status(state: &StateDir, port: &str) -> Result<bool, String> {
         Lease::Held(holder) => println!("lease            {port} is leased to {holder}"),
     }
     if let Some(module) = read_checked_in(state, port).map_err(|error| error.to_string())? {
-        println!("last module      chip {}, flash {}, {} bytes", module.chip_id, module.jedec, module.capacity_bytes);
+        println!(
+            "last module      chip {}, flash {}, {} bytes",
+            module.chip_id, module.jedec, module.capacity_bytes
+        );
     }
     for chip in ChipStore::all(state) {
         let count = chip.backup_count().map_err(|error| error.to_string())?;
         let note = match chip.borrowed().map_err(|error| error.to_string())? {
             None => "its flash is its owner's".to_owned(),
-            Some(note) => format!("borrowed by run {} at {}: restore {}", note.run, note.port, note.backup.display()),
+            Some(note) => {
+                format!("borrowed by run {} at {}: restore {}", note.run, note.port, note.backup.display())
+            }
         };
         println!("chip {}  {count} backups; {note}", chip.chip_id());
     }

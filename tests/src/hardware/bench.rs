@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bl702_flasher::loader::{self, Environment, LoaderImage};
 use bl702_flasher::port::PortError;
@@ -86,6 +87,8 @@ pub struct CheckedIn {
 pub struct Bench {
     /// What it is.
     pub config: BenchConfig,
+    /// How long to wait for another run's lease.
+    pub patience: Duration,
     state: StateDir,
     run: Run,
     keeper: PathBuf,
@@ -144,7 +147,7 @@ impl Bench {
             fs::read(&file).map_err(|error| BenchError::System(format!("{}: {error}", file.display())))?;
         let loader = Arc::new(LoaderImage::from_file(&file).map_err(|error| system(&error))?);
         config.loader = Some(std::path::absolute(file).map_err(|error| system(&error))?);
-        Ok(Bench { config, state, run, keeper, loader_bytes, loader })
+        Ok(Bench { config, patience: lease::patience(), state, run, keeper, loader_bytes, loader })
     }
 
     /// The state directory.
@@ -198,7 +201,7 @@ impl Bench {
     fn lease(&self) -> Result<Held, BenchError> {
         let port = &self.config.port;
         let system = |error: std::io::Error| BenchError::System(format!("the lease of {port}: {error}"));
-        let patience = lease::patience();
+        let patience = self.patience;
         let mut waited = false;
         loop {
             let turn = lease::take_turn(&self.state, port).map_err(system)?;
