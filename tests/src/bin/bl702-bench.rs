@@ -120,8 +120,8 @@ fn restore(state: &StateDir, config: &BenchConfig) -> Result<bool, String> {
     if let Lease::Held(holder) = look(state, port)? {
         return Err(format!("{port} is leased to {holder}, whose keeper restores the flash when it is over"));
     }
-    let _lease = lease::take(state, port, &Holder::keeper_of(&Run::of_process())).map_err(system)?;
-    let _turn = lease::take_turn(state, port).map_err(system)?;
+    let lease = lease::take(state, port, &Holder::keeper_of(&Run::of_process())).map_err(system)?;
+    let turn = lease::take_turn(state, port).map_err(system)?;
     for chip in ChipStore::all(state) {
         let Some(note) = chip.borrowed().map_err(|error| error.to_string())? else { continue };
         if note.port != *port {
@@ -135,6 +135,7 @@ fn restore(state: &StateDir, config: &BenchConfig) -> Result<bool, String> {
             println!("{done}");
         }
     }
+    drop((turn, lease));
     release(state, port)
 }
 
