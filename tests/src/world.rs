@@ -363,7 +363,6 @@ impl World {
             loader,
             timing,
             flash_size: settings.flash_size,
-            ..ConnectOptions::default()
         })
     }
 
