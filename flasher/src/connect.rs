@@ -10,6 +10,7 @@ mod upload;
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::chip::{BL702, StartMethod};
 
 pub(crate) use farewell::farewell;
 pub use handshake::Handshake;
@@ -112,5 +113,5 @@ impl ConnectOptions {
 fn needs_run_command(info: &BootInfo) -> bool {
     const TZ_BOOT: u32 = 1 << 20;
     const HBN_JUMP_DISABLE: u32 = 1 << 27;
-    info.sw_usage_0() & (TZ_BOOT | HBN_JUMP_DISABLE) != 0
+    BL702.start == StartMethod::RunCommand || info.sw_usage_0() & (TZ_BOOT | HBN_JUMP_DISABLE) != 0
 }

@@ -199,6 +199,18 @@ pub enum ErrorKind {
         /// What it said.
         version: u32,
     },
+    /// A chip that is known, but with which nobody here has tried anything.
+    #[error(
+        "this is a {members} (boot info of {length} bytes, boot ROM version {version:08x}h), not a BL702: this program has not been verified with it and leaves it alone"
+    )]
+    OtherChip {
+        /// Its names.
+        members: &'static str,
+        /// Bytes of its boot info.
+        length: usize,
+        /// What it said.
+        version: u32,
+    },
     /// Boot info of another chip.
     #[error(transparent)]
     BootInfo(#[from] BootInfoError),
@@ -384,7 +396,7 @@ impl ErrorKind {
     pub fn exit_code(&self) -> u8 {
         match self {
             ErrorKind::Baud(_) | ErrorKind::Loader(_) | ErrorKind::Plan(_) => 2,
-            ErrorKind::WrongChip { .. } | ErrorKind::BootInfo(_) => 3,
+            ErrorKind::WrongChip { .. } | ErrorKind::OtherChip { .. } | ErrorKind::BootInfo(_) => 3,
             ErrorKind::Burn(refusal) => refusal.exit_code(),
             ErrorKind::FusesNotTaken { .. } | ErrorKind::FusesChanged { .. } => 4,
             ErrorKind::Different { .. } | ErrorKind::NotTaken { .. } | ErrorKind::Collateral { .. } => 4,

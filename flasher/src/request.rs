@@ -107,9 +107,9 @@ impl Request {
         self
     }
 
-    /// 10h to either side. The answer has 24 bytes on a BL702, 20 on a BL602.
+    /// 10h to either side. The length of the answer tells the chip, as [`bl702_protocol::chip`] has it.
     pub fn boot_info() -> Request {
-        Request::rom(RomCommand::GetBootInfo, "get boot info", Vec::new()).answered_by(24)
+        Request::rom(RomCommand::GetBootInfo, "get boot info", Vec::new())
     }
 
     /// 10h to the RAM loader with a payload, which it checks and does not look at (loader reference 3 and 4).

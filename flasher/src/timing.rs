@@ -3,6 +3,7 @@
 //! The chip's own times are fixed (ROM reference 1.2, loader reference 2 and 5); the presets differ in what they
 //! allow for adapters, hubs and a chip that is slower than typical.
 
+use bl702_protocol::chip::BL702;
 use bl702_protocol::time::Nanos;
 
 /// Silence after which the loader has surely left its session: two receive time-outs of 2 s, 3.9 s is too short and
@@ -11,7 +12,7 @@ pub const SESSION_END_SILENCE: Nanos = Nanos::from_millis(4_150);
 
 /// Length of a handshake burst. The loader's auto-baud is armed 2.0 ms out of every 2.9 ms, the ROM's 2 ms out of
 /// about 3; 3 ms always meets a window, and stays far from the 13 ms after which surplus 55h costs the session.
-pub const BURST: Nanos = Nanos::from_millis(3);
+pub const BURST: Nanos = Nanos::from_millis(BL702.sync_ms);
 
 /// A preset, as named on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -72,7 +72,10 @@ fn one_place_makes_frames_and_few_send_bytes() {
     assert_eq!(places("frame::request(").len(), 1, "{:?}", places("frame::request("));
     let senders: Vec<String> =
         places("link.write(").into_iter().map(|place| place.split(':').next().unwrap().to_owned()).collect();
-    assert_eq!(senders, ["connect/handshake.rs", "transfer/exchange.rs", "transfer/exchange.rs"]);
+    assert_eq!(
+        senders,
+        ["connect/handshake.rs", "flow/monitor.rs", "transfer/exchange.rs", "transfer/exchange.rs"]
+    );
 }
 
 #[test]

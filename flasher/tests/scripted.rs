@@ -197,7 +197,14 @@ fn a_bl602_is_refused() {
     answer.extend_from_slice(&[0; 16]);
     let mut peer = Peer::of(Side::Rom).answer("10000000", &[&answer]);
     let played = play(&mut peer, options(), None, |link, options| flow::info(link, options, After::Reset));
-    assert_eq!(played.result.unwrap_err().exit_code(), 3);
+    let error = played.result.unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+    assert_eq!(
+        error.to_string(),
+        "this is a BL602/604 (boot info of 20 bytes, boot ROM version 00000001h), not a BL702: this program has not been verified with it and leaves it alone"
+    );
+    // Asked twice, since answers carry no checksum; nothing else was sent.
+    assert_eq!(texts(&peer), ["10000000", "10000000"]);
     assert_eq!(texts(&peer), ["10000000", "10000000"]);
 }
 

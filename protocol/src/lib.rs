@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod boot_info;
+pub mod chip;
 pub mod code;
 pub mod command;
 pub mod crc;

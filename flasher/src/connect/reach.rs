@@ -1,6 +1,7 @@
 //! Finding out who answers: the ROM, a RAM loader that already runs, or nobody.
 
-use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::boot_info::{BootInfo, BootInfoError};
+use bl702_protocol::chip::Chip;
 use bl702_protocol::time::Nanos;
 
 use super::{ConnectOptions, Handshake};
@@ -58,7 +59,12 @@ impl ConnectOptions {
                     wire.timing = wire.timing.allowing_for(answer);
                     return check_chip(wire, info);
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::BootInfo(_)) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::Interrupted | ErrorKind::BootInfo(_) | ErrorKind::OtherChip { .. }
+                    ) =>
+                {
                     return Err(error);
                 }
                 Err(error) => {
@@ -162,10 +168,12 @@ pub(crate) async fn boot_info(wire: &mut Wire) -> Result<BootInfo> {
     loop {
         let trouble = match wire.exchange(&request).await {
             Ok(bytes) => {
-                let info = BootInfo::parse(&bytes).map_err(ErrorKind::from)?;
-                if attempt == 2 || is_bl702(&info) {
-                    return Ok(info);
+                let info = BootInfo::parse(&bytes);
+                if attempt == 2 || info.as_ref().is_ok_and(is_bl702) {
+                    return info.map_err(|error| not_bl702(&bytes, error));
                 }
+                let quiet = wire.timing.quiet;
+                wire.link.drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?;
                 attempt += 1;
                 continue;
             }
@@ -213,12 +221,18 @@ fn boot_info_error(request: &Request, trouble: Trouble, attempt: u32) -> Error {
         attempt,
         attempts: 2,
     };
-    match trouble {
-        // Another chip of the family: a BL602 answers with 20 bytes.
-        Trouble::WrongLength { got, .. } => {
-            Error::new(bl702_protocol::boot_info::BootInfoError::Length { length: got })
-        }
-        trouble => Error::during(trouble.into(), during),
+    Error::during(trouble.into(), during)
+}
+
+/// Boot info that is not a BL702's: another chip of the family, if its length and version say so.
+fn not_bl702(bytes: &[u8], error: BootInfoError) -> Error {
+    match Chip::by_boot_info(bytes) {
+        Some(chip) if !chip.is_verified => Error::new(ErrorKind::OtherChip {
+            members: chip.members,
+            length: chip.boot_info_len,
+            version: chip.rom_version,
+        }),
+        _ => Error::new(error),
     }
 }
 

@@ -350,6 +350,7 @@ fn is_worth_repeating(error: &Error) -> bool {
             | ErrorKind::Locked { .. }
             | ErrorKind::Loader(_)
             | ErrorKind::WrongChip { .. }
+            | ErrorKind::OtherChip { .. }
             | ErrorKind::BootInfo(_)
     )
 }

@@ -38,7 +38,7 @@ fn of_kind(kind: &ErrorKind) -> String {
             format!("Something has to hold BOOT high at the moment of the reset. {HANDS}")
         }
         ErrorKind::NoHandshake { .. } => HANDS.to_owned(),
-        ErrorKind::WrongChip { .. } | ErrorKind::BootInfo(_) => {
+        ErrorKind::WrongChip { .. } | ErrorKind::OtherChip { .. } | ErrorKind::BootInfo(_) => {
             "This program speaks to BL702, BL704 and BL706 only. Nothing that is specific to a chip was sent.".to_owned()
         }
         ErrorKind::Locked { .. } => "Without an image that is signed or encrypted to match, named with --loader, its flash can be neither read nor written over UART; that is for ever. Ask the maker of the module for one.".to_owned(),

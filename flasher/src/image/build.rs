@@ -1,5 +1,6 @@
 //! Bootable images, as the vendor's tool makes them of the same header and data.
 
+use bl702_protocol::chip::BL702;
 use bl702_protocol::crc::crc32;
 use bl702_protocol::image::boot_header::{
     BOOT_HEADER_LEN, BOOT_MAGIC, BootConfig, BootHeader, CLOCK_CONFIG_MAGIC, DEADBEEF, FLASH_CONFIG_MAGIC,
@@ -91,7 +92,7 @@ pub fn header_for(board: &Board) -> BootHeader {
     // key_sel 1, no_segment, cache_enable: what the vendor's tool sets.
     header.boot_config = BootConfig(0x310);
     header.ram_address = 0x1000;
-    header.partition_addresses = [0x1000, 0x2000];
+    [header.partition_addresses, _] = BL702.partition_addresses;
     header
 }
 

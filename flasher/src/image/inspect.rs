@@ -1,5 +1,6 @@
 //! What is in a file: every header and table in it, and whether their CRCs and hashes are right.
 
+use bl702_protocol::chip::{BL702, Chip};
 use bl702_protocol::crc::crc32;
 use bl702_protocol::image::boot_header::{
     BOOT_HEADER_LEN, BOOT_MAGIC, BootHeader, CLOCK_CONFIG_MAGIC, ClockConfig, FLASH_CONFIG_MAGIC,
@@ -187,8 +188,18 @@ fn header_lines(found: &mut Inspection, header: &BootHeader, offset: usize) {
     if header.clock_config_magic == CLOCK_CONFIG_MAGIC {
         let ClockConfig { crystal, pll, hclk_div, bclk_div, flash_clock, flash_clock_div, .. } =
             ClockConfig::parse(header.clock_config);
-        let crystal =
-            ["none", "32 MHz crystal", "RC 32 MHz"].get(usize::from(crystal)).unwrap_or(&"unknown crystal");
+        if let Some(other) = Chip::other_with_crystal(crystal) {
+            found.check(
+                offset + 104,
+                format!(
+                    "crystal type {crystal} ({}), which no BL702 has: this is for a {}",
+                    other.crystal(crystal).unwrap_or_default(),
+                    other.members
+                ),
+                Verdict::Bad,
+            );
+        }
+        let crystal = BL702.crystal(crystal).unwrap_or("unknown crystal");
         let text = format!(
             "clock: {crystal}, PLL {pll}, dividers {hclk_div} {bclk_div}, flash clock {flash_clock} divider {flash_clock_div}; CRC"
         );

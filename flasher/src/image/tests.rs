@@ -211,3 +211,27 @@ proptest! {
         prop_assert!(!inspect(&file).unwrap().is_bad());
     }
 }
+
+/// A BL602 has the same header, and a crystal that no BL702 has.
+#[test]
+fn an_image_for_a_bl602_is_told_from_one_for_a_bl702() {
+    use bl702_protocol::chip::{BL602, BL702};
+
+    let image = |crystal| {
+        let mut header = header_for(Board::find("xt-zb2").unwrap());
+        header.clock_config[0] = crystal;
+        build(&header, &[0x13; 64], Target::Flash, &Locks::default()).unwrap().to_bytes().unwrap()
+    };
+    let text = |crystal| {
+        let found = inspect(&image(crystal)).unwrap();
+        let lines: Vec<String> = found.lines.iter().map(|line| line.text.clone()).collect();
+        (found.is_bad(), lines.join("\n"))
+    };
+    let forty_megahertz = BL602.crystals.iter().position(|name| name.starts_with("40 MHz")).unwrap() as u8;
+    let (is_bad, said) = text(forty_megahertz);
+    assert!(is_bad && said.contains("no BL702 has: this is for a BL602/604"), "{said}");
+    for crystal in 0..BL702.crystals.len() as u8 {
+        let (is_bad, said) = text(crystal);
+        assert!(!is_bad && !said.contains("BL602"), "{said}");
+    }
+}
