@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, what they share, and how they end.
 
 mod backup;
+mod change;
 mod compare;
 mod config;
 mod context;
@@ -15,6 +16,7 @@ mod options;
 mod part_file;
 mod partition;
 mod reset;
+mod restore;
 mod run;
 mod shell;
 mod verify;
@@ -52,6 +54,8 @@ enum Command {
     Backup(backup::Args),
     /// Write files into the flash and verify them
     Write(write::Args),
+    /// Write a backup of the whole flash back and verify it
+    Restore(restore::Args),
     /// Compare files with the flash
     Verify(verify::Args),
     /// Erase the flash or a part of it
@@ -72,7 +76,7 @@ enum Command {
     /// Read eFuses, say what they mean and how they differ, burn them; works on files too
     #[command(subcommand)]
     Efuse(efuse::Command),
-    /// Show, build and convert partition tables; needs no module
+    /// Show, build, convert and install partition tables, of files and of modules
     #[command(subcommand)]
     Partition(partition::Command),
     /// Show which settings hold and where they come from, or write a file to begin with; needs no module
@@ -116,6 +120,7 @@ impl Command {
             Command::Info => "info",
             Command::Backup(_) => "backup",
             Command::Write(_) => "write",
+            Command::Restore(_) => "restore",
             Command::Verify(_) => "verify",
             Command::Erase(_) => "erase",
             Command::Reset => "reset",
@@ -146,6 +151,7 @@ impl Command {
             Command::Info => info::run(options, reporter),
             Command::Backup(args) => backup::run(args, options, reporter),
             Command::Write(args) => write::run(args, options, reporter),
+            Command::Restore(args) => restore::run(args, options, reporter),
             Command::Verify(args) => verify::run(args, options, reporter),
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Reset => reset::run(options, reporter),
@@ -155,8 +161,8 @@ impl Command {
             Command::Image(command) => image::run(command, options.settings().text("board").as_deref()),
             Command::Compare(args) => compare::run(args),
             Command::Efuse(command) => efuse::run(command, options, reporter),
-            Command::Partition(command) => partition::run(command),
             Command::Config(command) => config::run(command, options),
+            Command::Partition(command) => partition::run(command, options, reporter),
             Command::Completions(args) => Ok(shell::completions(args)),
             Command::Man(args) => shell::man(args),
         }

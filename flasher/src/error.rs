@@ -27,6 +27,7 @@ use words::{bits_text, difference_text, heard_text, rates_text, status_text, tim
 use crate::baud::BaudError;
 use crate::efuse::BurnRefusal;
 use crate::loader::LoaderError;
+use crate::partition::TableError;
 use crate::plan::{FlashRange, PlanError};
 use crate::port::PortError;
 use crate::request::Side;
@@ -270,6 +271,12 @@ pub enum ErrorKind {
     /// What was asked for cannot be done with this flash or these pieces.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The module's partition table, or what is wanted of it.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A file that is no backup of this module's flash.
+    #[error(transparent)]
+    NotThisBackup(#[from] BackupMismatch),
     /// The flash does not hold what it should.
     #[error("{}", difference_text(*.first, .found, .differing_bytes))]
     Different {
@@ -391,6 +398,29 @@ pub enum ErrorKind {
     },
 }
 
+/// Why a file is not put back as a backup of this module.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BackupMismatch {
+    /// It has another length than the flash.
+    #[error(
+        "the file has {file_bytes} bytes, the flash of this module has {flash_bytes}: it is no backup of this flash"
+    )]
+    Size {
+        /// Bytes of the file.
+        file_bytes: u64,
+        /// Bytes of the flash.
+        flash_bytes: u32,
+    },
+    /// Its name has the chip id of another module.
+    #[error("by its name the file is of the module with chip id {named}, this module has {found}")]
+    Module {
+        /// The chip id in the name.
+        named: String,
+        /// The chip id of the module.
+        found: String,
+    },
+}
+
 impl ErrorKind {
     /// Exit status by `DESIGN.md`: 1 device or link, 2 usage or input file, 3 refused for safety, 4 difference found.
     pub fn exit_code(&self) -> u8 {
@@ -399,6 +429,8 @@ impl ErrorKind {
             ErrorKind::WrongChip { .. } | ErrorKind::OtherChip { .. } | ErrorKind::BootInfo(_) => 3,
             ErrorKind::Burn(refusal) => refusal.exit_code(),
             ErrorKind::FusesNotTaken { .. } | ErrorKind::FusesChanged { .. } => 4,
+            ErrorKind::Table(error) => error.exit_code(),
+            ErrorKind::NotThisBackup(_) => 3,
             ErrorKind::Different { .. } | ErrorKind::NotTaken { .. } | ErrorKind::Collateral { .. } => 4,
             _ => 1,
         }

@@ -97,7 +97,18 @@ pub enum Event {
         /// Size that is used.
         size_bytes: u32,
     },
-    /// What will be done to the flash.
+    /// A partition was looked up in the module's table.
+    Partition {
+        /// Its name.
+        name: String,
+        /// Where it is in use.
+        range: FlashRange,
+        /// Where the copy of the table is that counts.
+        table_at: u32,
+        /// Its age.
+        table_age: u32,
+    },
+    /// What will be done to the flash, or what would be in a dry run.
     Plan {
         /// Sectors that hold what they should already.
         unchanged_bytes: u64,
@@ -109,6 +120,10 @@ pub enum Event {
         program_bytes: u64,
         /// Bytes outside the image that share a sector with it; they are kept.
         preserved: Vec<FlashRange>,
+        /// About how long it takes if nothing goes wrong.
+        estimate_ms: u64,
+        /// Whether it is only told, not carried out.
+        dry_run: bool,
     },
     /// How far a phase has come. The last one of a phase has `done_bytes == total_bytes`.
     Progress {
@@ -194,6 +209,13 @@ pub enum Event {
         /// The hash, in hex.
         sha256: String,
     },
+    /// A range was read and compared byte by byte.
+    ReadBack {
+        /// Which range.
+        range: FlashRange,
+        /// The module's hash of it, in hex.
+        sha256: String,
+    },
     /// A range does not hold what it should and is written again.
     Repair {
         /// The sectors.
@@ -216,6 +238,11 @@ pub enum Event {
     },
     /// The module is reset by command.
     ResetByCommand,
+    /// Something worth knowing before the work begins.
+    Note {
+        /// What.
+        text: String,
+    },
     /// Something is not as it should be, but the work goes on or is done.
     Warning {
         /// What.
@@ -253,6 +280,8 @@ pub enum Phase {
     Program,
     /// Comparing by hash what was done with what should be there.
     Verify,
+    /// Reading back and comparing byte by byte.
+    ReadBack,
 }
 
 impl Event {

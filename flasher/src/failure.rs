@@ -31,6 +31,14 @@ pub(crate) enum Failure {
     /// Settings in a file or in the environment.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What could be done and is not, for safety.
+    #[error("{what}")]
+    Refused {
+        /// What is refused, and why.
+        what: String,
+        /// How to do it all the same, or what to do instead.
+        hint: String,
+    },
     /// A file.
     #[error("failed to {action} {}: {reason}", path.display())]
     File {
@@ -61,6 +69,7 @@ impl Failure {
         match self {
             Failure::Run(error) | Failure::Early(error) => error.exit_code(),
             Failure::Usage { .. } | Failure::Config(_) | Failure::File { .. } => 2,
+            Failure::Refused { .. } => 3,
         }
     }
 
@@ -70,6 +79,7 @@ impl Failure {
             Failure::Run(error) | Failure::Early(error) => error.advice(),
             Failure::Config(error) => error.hint.clone(),
             Failure::Usage { hint, .. } | Failure::File { hint, .. } => (*hint).to_owned(),
+            Failure::Refused { hint, .. } => hint.clone(),
         }
     }
 
@@ -77,7 +87,9 @@ impl Failure {
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Failure::Run(error) | Failure::Early(error) => error.cause(),
-            Failure::Usage { .. } | Failure::Config(_) | Failure::File { .. } => None,
+            Failure::Usage { .. } | Failure::Config(_) | Failure::File { .. } | Failure::Refused { .. } => {
+                None
+            }
         }
     }
 

@@ -7,21 +7,28 @@ mod efuse;
 mod erase;
 mod finish;
 mod info;
+mod install;
 mod monitor;
+mod readback;
 mod reset;
+mod restore;
 mod run;
+mod table;
 mod verify;
 
-pub use backup::{Backup, backup, resume_backup};
-pub use change::{ChangeReport, PieceReport, write};
 pub use efuse::{BurnReport, FuseReport, burn_fuses, read_fuses};
-pub use erase::{EraseReport, erase_chip, erase_range};
+pub use backup::{Backup, backup, backup_area, resume_backup};
+pub use change::{ChangeMode, ChangeReport, PieceReport, write, write_files};
+pub use erase::{EraseReport, erase_area, erase_chip, erase_range, plan_chip_erase};
 pub use finish::After;
 pub use info::{InfoReport, info};
 pub use monitor::{Heard, Keys, Listening, Stopped, Until, monitor};
-pub use reset::reset;
 pub use run::{RunReport, run_image};
-pub use verify::{VerifyReport, verify};
+pub use install::{InstallReport, install_table};
+pub use reset::reset;
+pub use restore::restore;
+pub use table::read_table;
+pub use verify::{VerifyReport, verify, verify_files};
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

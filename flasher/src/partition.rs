@@ -10,6 +10,10 @@ use toml::{Table, Value};
 
 use crate::image::{FILL, ImageError};
 
+mod on_module;
+
+pub use on_module::{ModuleTables, Partition, TableError, is_table, likely_places, places_of_header};
+
 /// Bytes that one copy takes in flash.
 pub const TABLE_SECTOR: u32 = 4096;
 

@@ -2,6 +2,7 @@
 
 mod budget;
 mod erase;
+mod estimate;
 mod number;
 mod pieces;
 mod program;
@@ -10,11 +11,11 @@ mod sectors;
 
 pub use budget::Budget;
 pub use erase::{BLOCK_32K, BLOCK_64K, SECTOR, erase_units};
+pub use estimate::{ChangePlan, Estimate};
 pub use number::{NumberError, parse_number};
-pub use pieces::{Piece, Pieces};
+pub use pieces::{Area, Piece, Pieces, Place, PlacedFile, PlacedFiles};
 pub use program::{PAGE, program_runs};
-pub(crate) use range::join;
-pub use range::{FlashRange, MAX_FLASH_BYTES, ParseRangeError};
+pub use range::{FlashRange, MAX_FLASH_BYTES, ParseRangeError, join};
 pub use sectors::{Change, Changes, Step, Target, Targets};
 
 /// Why pieces and ranges cannot be used.

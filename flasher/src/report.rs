@@ -37,6 +37,16 @@ pub(crate) fn for_format(format: crate::cmd::Format) -> Box<dyn Reporter> {
     }
 }
 
+/// Tells something worth knowing before the work begins.
+pub(crate) fn note(reporter: &mut dyn Reporter, text: impl Into<String>) {
+    reporter.event(Nanos::ZERO, &Event::Note { text: text.into() });
+}
+
+/// Tells something that is not as it should be, before the work begins.
+pub(crate) fn warn(reporter: &mut dyn Reporter, text: impl Into<String>) {
+    reporter.event(Nanos::ZERO, &Event::Warning { text: text.into() });
+}
+
 /// A line on standard output. That nobody reads it any more does not change what the module has got.
 pub(crate) fn print_line(line: &str) {
     let mut stdout = io::stdout().lock();

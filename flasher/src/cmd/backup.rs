@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bl702_flasher::flow;
-use bl702_flasher::plan::FlashRange;
+use bl702_flasher::plan::{Area, FlashRange};
 use serde_json::json;
 
 use super::Outcome;
@@ -14,7 +14,13 @@ use super::part_file::PartFile;
 use crate::failure::Failure;
 use crate::report::Reporter;
 
+const EXAMPLES: &str = "Examples:
+  bl702-flash --port /dev/ttyUSB0 backup flash.bin
+  bl702-flash --port /dev/ttyUSB0 backup --partition PSM psm.bin
+  bl702-flash --port /dev/ttyUSB0 backup --range 0..0x3000 - | xxd | head";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// File to make, or - for standard output
     file: PathBuf,
@@ -22,6 +28,10 @@ pub(crate) struct Args {
     /// Part to read, as 0x1000..0x3000 (the end is not included) [default: the whole flash]
     #[arg(long, value_name = "A..B")]
     range: Option<FlashRange>,
+
+    /// Partition to read, by its name in the module's own table
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["range", "resume"])]
+    partition: Option<String>,
 
     /// Replace an existing file
     #[arg(long)]
@@ -49,19 +59,25 @@ pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -
     let new_file = if to_stdout { None } else { Some(NewFile::begin(&args.file, args.force)?) };
     let (mut part_file, part) = match to_stdout {
         true => (None, Vec::new()),
+        // Where a partition is is not known yet; it is small enough to be read anew.
+        false if args.partition.is_some() => (None, Vec::new()),
         false => {
             let (file, bytes) = PartFile::begin(&args.file, args.range, args.resume)?;
             (Some(file), bytes)
         }
     };
     let mut context = Context::open(options, reporter)?;
-    let (connect, range, after) = (context.options.clone(), args.range, options.after());
+    let (connect, after) = (context.options.clone(), options.after());
+    let area = match (&args.partition, args.range) {
+        (Some(name), _) => Area::Partition(name.clone()),
+        (None, range) => range.map_or(Area::Whole, Area::Range),
+    };
     let store = |range, bytes: &[u8]| {
         if let Some(file) = &mut part_file {
             file.store(range, bytes);
         }
     };
-    let flow = |link| flow::resume_backup(link, connect, range, part, after);
+    let flow = |link| flow::backup_area(link, connect, area, part, after);
     let backup = match context.run_storing(flow, store) {
         Ok(backup) => backup,
         Err(failure) => {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bl702_flasher::error::Rescue;
 use bl702_flasher::image::Part;
-use bl702_flasher::plan::{MAX_FLASH_BYTES, Piece, Pieces, parse_number};
+use bl702_flasher::plan::{MAX_FLASH_BYTES, Place, PlacedFile, PlacedFiles, parse_number};
 use tempfile::NamedTempFile;
 
 use super::Outcome;
@@ -15,18 +15,21 @@ use crate::failure::Failure;
 /// A piece as named on the command line: where it goes and which file it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Named {
-    address: Option<u64>,
+    place: Option<Place>,
     path: PathBuf,
 }
 
+/// What stands before the first `=` is a number or the name of a partition, unless it has a `/`: then all of it is the
+/// name of a file.
 fn name(text: &str) -> Named {
-    // Only a number before the first `=` makes an address, so that other file names may hold one.
-    if let Some((address, path)) = text.split_once('=')
-        && let Ok(address) = parse_number(address)
-    {
-        return Named { address: Some(address), path: PathBuf::from(path) };
+    match text.split_once('=') {
+        Some((place, path)) if !place.contains('/') => {
+            let address = parse_number(place).map(Place::Address);
+            let place = address.unwrap_or_else(|_| Place::Partition(place.to_owned()));
+            Named { place: Some(place), path: PathBuf::from(path) }
+        }
+        _ => Named { place: None, path: PathBuf::from(text) },
     }
-    Named { address: None, path: PathBuf::from(text) }
 }
 
 /// Pieces with their addresses, which may overlap and lie anywhere: any number of `ADDRESS=FILE`.
@@ -34,7 +37,10 @@ pub(crate) fn read_parts(texts: &[String]) -> Result<Vec<Part>, Failure> {
     let hint = "Each file needs an address below 4 GiB, as 0x2000=firmware.bin.";
     let parts = texts.iter().map(|text| {
         let named = name(text);
-        let address = named.address.and_then(|address| u32::try_from(address).ok());
+        let address = match named.place {
+            Some(Place::Address(address)) => u32::try_from(address).ok(),
+            _ => None,
+        };
         let address = address.ok_or_else(|| Failure::usage(format!("{text} has no usable address"), hint))?;
         Ok(Part { address, data: read_file(&named.path)? })
     });
@@ -55,23 +61,39 @@ pub(crate) fn write_output(
     NewFile::begin(path, force)?.finish(bytes).map(|_| ())
 }
 
-/// Reads the pieces: any number of `ADDRESS=FILE`, or one `FILE` for address 0.
-pub(crate) fn read_pieces(texts: &[String]) -> Result<Pieces, Failure> {
-    let pieces = texts.iter().map(|text| {
+/// Reads the pieces: any number of `ADDRESS=FILE` and `PARTITION=FILE`, or one `FILE` for address 0.
+pub(crate) fn read_pieces(texts: &[String]) -> Result<PlacedFiles, Failure> {
+    let files = texts.iter().map(|text| {
         let named = name(text);
-        let address = match named.address {
-            Some(address) => address,
-            None if texts.len() == 1 => 0,
+        let place = match named.place {
+            Some(place) => checked(place, text)?,
+            None if texts.len() == 1 => Place::Address(0),
             None => {
                 return Err(Failure::usage(
                     format!("{text} has no address"),
-                    "With more than one file each needs an address, as 0x2000=firmware.bin.",
+                    "With more than one file each needs an address or a partition, as 0x2000=firmware.bin or FW=firmware.bin.",
                 ));
             }
         };
-        Ok(Piece::new(address, read_file(&named.path)?)?)
+        Ok(PlacedFile { place, bytes: read_file(&named.path)? })
     });
-    Ok(Pieces::new(pieces.collect::<Result<Vec<_>, Failure>>()?)?)
+    Ok(PlacedFiles::new(files.collect::<Result<Vec<_>, Failure>>()?)?)
+}
+
+/// Refuses what can be no partition, so that a mistyped address shows before anything is sent.
+fn checked(place: Place, text: &str) -> Result<Place, Failure> {
+    match &place {
+        Place::Partition(name) if !is_partition_name(name) => Err(Failure::usage(
+            format!("{name:?} in {text} is neither an address nor the name of a partition"),
+            "Addresses are hexadecimal (0x2000) or decimal, sizes may end in KiB or MiB; names of partitions have 1 to 9 characters. A file with a = in its name needs its address, as 0=a=b.bin.",
+        )),
+        _ => Ok(place),
+    }
+}
+
+/// Names have at most nine bytes; one that begins as a number is most probably a number with a slip in it.
+pub(crate) fn is_partition_name(name: &str) -> bool {
+    (1..=9).contains(&name.len()) && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// A whole file of at most 16 MiB, not empty.
@@ -176,12 +198,23 @@ mod tests {
 
     #[rstest]
     #[case("fw.bin", None, "fw.bin")]
-    #[case("0x2000=fw.bin", Some(0x2000), "fw.bin")]
-    #[case("8KiB=fw=2.bin", Some(0x2000), "fw=2.bin")]
-    #[case("build=3.bin", None, "build=3.bin")]
-    #[case("0=", Some(0), "")]
-    fn names(#[case] text: &str, #[case] address: Option<u64>, #[case] path: &str) {
-        assert_eq!(name(text), Named { address, path: PathBuf::from(path) });
+    #[case("0x2000=fw.bin", Some(Place::Address(0x2000)), "fw.bin")]
+    #[case("8KiB=fw=2.bin", Some(Place::Address(0x2000)), "fw=2.bin")]
+    #[case("FW=fw=2.bin", Some(Place::Partition("FW".to_owned())), "fw=2.bin")]
+    #[case("./build=3.bin", None, "./build=3.bin")]
+    #[case("0=", Some(Place::Address(0)), "")]
+    fn names(#[case] text: &str, #[case] place: Option<Place>, #[case] path: &str) {
+        assert_eq!(name(text), Named { place, path: PathBuf::from(path) });
+    }
+
+    #[rstest]
+    #[case("FW", true)]
+    #[case("media", true)]
+    #[case("0x20O0", false)]
+    #[case("factory-10", false)]
+    #[case("", false)]
+    fn partition_names(#[case] name: &str, #[case] is_one: bool) {
+        assert_eq!(is_partition_name(name), is_one);
     }
 
     #[test]
@@ -223,10 +256,10 @@ mod tests {
         let file = folder.path().join("a");
         fs::write(&file, b"abc").unwrap();
         let file = file.display().to_string();
-        assert_eq!(read_pieces(std::slice::from_ref(&file)).unwrap().total_bytes(), 3);
+        assert_eq!(read_pieces(std::slice::from_ref(&file)).unwrap().iter().count(), 1);
         assert!(matches!(read_pieces(&[file.clone(), file.clone()]), Err(Failure::Usage { .. })));
         let both = [format!("0x10={file}"), format!("0={file}")];
-        assert_eq!(read_pieces(&both).unwrap().total_bytes(), 6);
+        assert_eq!(read_pieces(&both).unwrap().iter().count(), 2);
         let overlapping = [format!("0x2={file}"), format!("0={file}")];
         assert_eq!(read_pieces(&overlapping).unwrap_err().exit_code(), 2);
     }

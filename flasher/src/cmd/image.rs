@@ -117,10 +117,10 @@ pub(crate) struct HeaderArgs {
 pub(crate) struct Output {
     /// File to write; - is standard output
     #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
     /// Replace an existing file
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,9 @@
 //! What to do next, for each error.
 
-use super::{ErrorKind, Failure, quoted_text};
+use super::{BackupMismatch, ErrorKind, Failure, quoted_text};
 use crate::efuse::BurnRefusal;
 use crate::loader::{HOW_TO_OBTAIN, LoaderError};
+use crate::partition::TableError;
 use crate::plan::PlanError;
 use crate::port::PortError;
 use crate::request::Side;
@@ -66,6 +67,9 @@ fn of_kind(kind: &ErrorKind) -> String {
         ErrorKind::Plan(PlanError::PastEnd { .. }) => "Check address and file; if the flash is larger than its id says, give --flash-size.".to_owned(),
         ErrorKind::Plan(_) => "Check addresses and files.".to_owned(),
         ErrorKind::Baud(_) => "Rates that work: 115200, 230400, 460800, 500000, 921600, 1000000, 1500000, 2000000, 2500000, 3000000.".to_owned(),
+        ErrorKind::Table(error) => of_table(error).to_owned(),
+        ErrorKind::NotThisBackup(BackupMismatch::Size { .. }) => "If this is what you want in the flash all the same, write it to an address: `write 0=FILE` (with --dry-run it says first what that changes). If the flash is larger than its id says, give --flash-size.".to_owned(),
+        ErrorKind::NotThisBackup(BackupMismatch::Module { .. }) => "Take the backup of this module; what a module has learnt (keys, pairings, calibration) is of no use to another one. To make a copy of that module all the same, add --other-module.".to_owned(),
         ErrorKind::Different { .. } => "If the flash should hold this file, write it again; otherwise check the file.".to_owned(),
         ErrorKind::NotTaken { .. } => "Back up what can be read. If other addresses take data, the sector is worn: replace the flash, or keep what matters out of it. If none does, check the supply of the flash.".to_owned(),
         ErrorKind::Protected { .. } => "Find what holds WP# of the flash low and release it (high), then run the same command again: the RAM loader clears unlocked status bits when it starts. Protection that is one-time programmable cannot be taken away.".to_owned(),
@@ -92,6 +96,32 @@ fn of_kind(kind: &ErrorKind) -> String {
         | ErrorKind::ReadMismatch { .. }
         | ErrorKind::TooManyRepeats { .. } => {
             "Shorten the wires, join the grounds well, lower --baud (1000000, 500000) and --boot-baud (115200), try --timing slow or another adapter.".to_owned()
+        }
+    }
+}
+
+fn of_table(error: &TableError) -> &'static str {
+    match error {
+        TableError::None { .. } => {
+            "Name an address instead, as 0x3000=FILE or --range 0x3000..0x93000; or put a table there: `partition install TOML`."
+        }
+        TableError::Bad { .. } => {
+            "Put a good table there: `partition install TOML` (the TOML of a good dump: `partition toml DUMP -o layout.toml`). Until then name addresses."
+        }
+        TableError::Unknown { .. } => {
+            "`partition show` lists the partitions of the module. A file with a = in its name needs its address, as 0=a=b.bin."
+        }
+        TableError::TooLarge { .. } => {
+            "Check that it is the right file for this partition; a larger partition needs another table (`partition install TOML`). To write past the partition's end all the same, name the address instead."
+        }
+        TableError::NoRoom { .. } | TableError::Impossible { .. } => {
+            "The table is damaged or made for another flash: look at it with `partition show`, and put a right one there with `partition install TOML`."
+        }
+        TableError::Elsewhere { .. } => {
+            "Set address0 and address1 of [pt_table] to where the module has its table (`partition show`). To put it elsewhere all the same, add --force."
+        }
+        TableError::Occupied { .. } => {
+            "Back up first and look what is there (`backup`, `image info`). To overwrite it all the same, add --force."
         }
     }
 }

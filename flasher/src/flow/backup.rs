@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::bound::announce_run;
 use super::finish::{After, conclude};
 use super::hex;
+use super::table::{add_table_work, locate};
 use crate::connect::ConnectOptions;
 use crate::error::Result;
 use crate::event::{Event, Phase};
-use crate::plan::{BLOCK_64K, Budget, FlashRange, SECTOR};
+use crate::plan::{Area, BLOCK_64K, Budget, FlashRange, SECTOR};
 use crate::session::Link;
 use crate::transfer::{BLOCK_LOOKS, LOOKS, RamLoader};
 
@@ -57,11 +58,29 @@ pub async fn resume_backup(
     part: Vec<u8>,
     after: After,
 ) -> Result<Backup> {
+    backup_area(link, options, range.map_or(Area::Whole, Area::Range), part, after).await
+}
+
+/// As [`resume_backup`], of an area that may be a partition of the module's own table.
+///
+/// # Errors
+/// As [`backup`]; [`crate::error::ErrorKind::Table`] for a partition that is not there.
+pub async fn backup_area(
+    link: Link,
+    options: Arc<ConnectOptions>,
+    area: Area,
+    part: Vec<u8>,
+    after: After,
+) -> Result<Backup> {
     announce_run(&link, &options, |budget, size| {
-        add_work(budget, range.unwrap_or(FlashRange::whole(size)).len(), part.len());
+        if let Area::Partition(_) = area {
+            add_table_work(budget);
+        }
+        let range = if let Area::Range(range) = area { range } else { FlashRange::whole(size) };
+        add_work(budget, range.len(), part.len());
     });
     let mut loader = Arc::clone(&options).connect(&link).await?;
-    let result = read(&mut loader, range, part).await;
+    let result = read(&mut loader, &area, part).await;
     conclude(loader, &options, after, result).await
 }
 
@@ -79,9 +98,8 @@ fn add_work(budget: &mut Budget, len: u32, part_len: usize) {
     }
 }
 
-async fn read(loader: &mut RamLoader, range: Option<FlashRange>, mut part: Vec<u8>) -> Result<Backup> {
-    let range = range.unwrap_or_else(|| loader.whole_flash());
-    range.check_within(loader.flash().size_bytes)?;
+async fn read(loader: &mut RamLoader, area: &Area, mut part: Vec<u8>) -> Result<Backup> {
+    let range = locate(loader, area).await?;
     let mut budget = loader.budget();
     add_work(&mut budget, range.len(), part.len());
     loader.announce_work(&budget);

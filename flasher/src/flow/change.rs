@@ -9,11 +9,14 @@ use sha2::{Digest, Sha256};
 use super::bound::announce_run;
 use super::finish::{After, conclude};
 use super::hex;
+use super::readback::{add_readback_work, read_back};
+use super::table::{Located, add_table_work, locate_files};
 use crate::connect::ConnectOptions;
 use crate::error::{Error, ErrorKind, FlashState, Rescue, Result};
 use crate::event::{Event, Phase};
 use crate::plan::{
-    BLOCK_64K, Budget, Change, Changes, FlashRange, Pieces, SECTOR, Step, Targets, erase_units, join,
+    BLOCK_64K, Budget, Change, ChangePlan, Changes, Estimate, FlashRange, Piece, Pieces, PlacedFiles, SECTOR,
+    Step, Targets, erase_units, join,
 };
 use crate::session::Link;
 use crate::transfer::{Before, LOOKS, MAX_RESTARTS, RamLoader};
@@ -21,11 +24,23 @@ use crate::transfer::{Before, LOOKS, MAX_RESTARTS, RamLoader};
 /// How often sectors that do not verify are written again.
 const REPAIRS: u32 = 2;
 
-/// A piece that the flash holds, verified.
+/// How a change is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangeMode {
+    /// Only compare, and report what would be done: the flash stays as it is.
+    pub dry_run: bool,
+    /// After the comparison by SHA-256 read everything back and compare it byte by byte, too.
+    pub readback: bool,
+}
+
+/// A piece that the flash holds, verified; after a dry run one that it would hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PieceReport {
     /// Where.
     pub range: FlashRange,
+    /// The partition it was for, if it was named by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
     /// SHA-256 of its bytes, in hex.
     pub sha256: String,
 }
@@ -43,6 +58,12 @@ pub struct ChangeReport {
     pub programmed_bytes: u64,
     /// Sectors that had to be written more than once.
     pub repaired_sectors: u64,
+    /// What was to be done, by the comparison at the beginning.
+    pub plan: ChangePlan,
+    /// Whether it was left at that.
+    pub dry_run: bool,
+    /// Bytes that were read back and compared, beside the SHA-256.
+    pub readback_bytes: u64,
 }
 
 /// Writes pieces: only sectors that differ are erased and programmed, bytes beside a piece are kept, and everything is
@@ -58,18 +79,58 @@ pub async fn write(
     pieces: Pieces,
     after: After,
 ) -> Result<ChangeReport> {
-    announce_run(&link, &options, |budget, size| add_work(budget, &Targets::of(&pieces), size));
+    write_files(link, options, pieces.into(), ChangeMode::default(), after).await
+}
+
+/// As [`write`], of files of which some belong into a partition of the module's own table, and in a mode.
+///
+/// # Errors
+/// As [`write`]; [`crate::error::ErrorKind::Table`] for a partition that is not there or too small, before anything is
+/// changed.
+pub async fn write_files(
+    link: Link,
+    options: Arc<ConnectOptions>,
+    files: PlacedFiles,
+    mode: ChangeMode,
+    after: After,
+) -> Result<ChangeReport> {
+    announce_run(&link, &options, |budget, size| {
+        let pieces = files.as_costly();
+        if files.needs_table() {
+            add_table_work(budget);
+        }
+        add_work(budget, &Targets::of(&pieces), size);
+        if mode.readback {
+            add_readback_work(budget, pieces.total_bytes());
+        }
+    });
     let mut loader = Arc::clone(&options).connect(&link).await?;
-    let result = change(&mut loader, &pieces).await;
+    let result = change_files(&mut loader, &files, mode).await;
     conclude(loader, &options, after, result).await
 }
 
-/// Brings the flash to hold these pieces.
-pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<ChangeReport> {
+async fn change_files(loader: &mut RamLoader, files: &PlacedFiles, mode: ChangeMode) -> Result<ChangeReport> {
+    let located: Located = locate_files(loader, files).await?;
+    let mut report = change(loader, &located.pieces, mode).await?;
+    for piece in &mut report.pieces {
+        piece.partition = located.name_at(piece.range);
+    }
+    Ok(report)
+}
+
+/// Brings the flash to hold these pieces; in a dry run only says what that would take.
+pub(super) async fn change(
+    loader: &mut RamLoader,
+    pieces: &Pieces,
+    mode: ChangeMode,
+) -> Result<ChangeReport> {
     pieces.check_within(loader.flash().size_bytes)?;
     let mut targets = Targets::of(pieces);
     let mut budget = loader.budget();
     add_work(&mut budget, &targets, loader.flash().size_bytes);
+    if mode.readback {
+        add_readback_work(&mut budget, pieces.total_bytes());
+    }
     loader.announce_work(&budget);
     for sector in targets.incomplete() {
         let (now, _) = loader.read_verified(sector).await?;
@@ -89,25 +150,34 @@ pub(super) async fn change(loader: &mut RamLoader, pieces: &Pieces) -> Result<Ch
     let steps = changes.steps(&work.targets);
     let touched: u64 = work.targets.ranges().iter().map(|range| u64::from(range.len())).sum();
     let unchanged_bytes = touched - changes.0.len() as u64 * u64::from(SECTOR);
-    work.report_plan(&steps, unchanged_bytes);
-    let rest = work.hash_rest(&steps).await?;
-    work.carry_out(&steps).await?;
-    work.verify_and_repair().await?;
-    work.compare_rest(rest).await?;
-    if !steps.is_empty() {
-        work.loader.link().set_flash_state(FlashState::Verified);
+    let plan = work.plan(&steps, unchanged_bytes, mode);
+    work.report_plan(&plan, mode);
+    let mut readback_bytes = 0;
+    if !mode.dry_run {
+        work.bring_about(&steps).await?;
+        if mode.readback {
+            readback_bytes = read_back(work.loader, pieces).await?;
+        }
+        if !steps.is_empty() {
+            work.loader.link().set_flash_state(FlashState::Verified);
+        }
     }
-    let pieces = pieces
-        .iter()
-        .map(|piece| PieceReport { range: piece.range(), sha256: hex(&Sha256::digest(piece.bytes())) })
-        .collect();
     Ok(ChangeReport {
-        pieces,
+        pieces: pieces.iter().map(PieceReport::of).collect(),
         unchanged_bytes,
         erased_bytes: work.erased_bytes,
         programmed_bytes: work.programmed_bytes,
         repaired_sectors: work.repaired_sectors,
+        plan,
+        dry_run: mode.dry_run,
+        readback_bytes,
     })
+}
+
+impl PieceReport {
+    pub(super) fn of(piece: &Piece) -> PieceReport {
+        PieceReport { range: piece.range(), partition: None, sha256: hex(&Sha256::digest(piece.bytes())) }
+    }
 }
 
 /// Everything being different, all of it written twice and, after restarts, steps of it more often.
@@ -120,6 +190,7 @@ pub(super) fn add_work(budget: &mut Budget, targets: &Targets, flash_bytes: u32)
     }
     erase_units(&ranges).iter().for_each(|unit| budget.erase(unit));
     budget.program(bytes * 2);
+    // What is not touched, before and after; and what is, as a whole, before its blocks are looked at.
     budget.hash(u64::from(flash_bytes) * 2);
     for sector in FlashRange::whole(BLOCK_64K).aligned_parts(SECTOR) {
         for _ in 0..MAX_RESTARTS {
@@ -156,29 +227,45 @@ struct Work<'l> {
 }
 
 impl Work<'_> {
-    /// What has to be done, by hashes: 64 KiB that hold their target or nothing at all are settled at once, others
-    /// sector by sector.
+    /// What has to be done, by hashes: ranges and then 64 KiB that hold their target or nothing at all are settled at once,
+    /// others sector by sector.
     async fn compare(&mut self) -> Result<Changes> {
         let mut changes = Changes::default();
         let ranges = self.targets.ranges();
         let total_bytes = ranges.iter().map(|range| u64::from(range.len())).sum();
         let mut done_bytes = 0;
-        for block in ranges.iter().flat_map(|range| range.aligned_parts(BLOCK_64K)) {
-            let digest = self.loader.sha256(block).await?;
-            match self.settled(block, &digest) {
-                Some(None) => {}
-                Some(Some(change)) => {
-                    changes.note(block, change);
-                    let erased = Sha256::digest([0xFF; SECTOR as usize]).into();
-                    let sectors = block.aligned_parts(SECTOR);
-                    self.before.extend(sectors.map(|sector| (sector.start(), erased)));
-                }
-                None => self.compare_sectors(block, &mut changes).await?,
+        for range in ranges {
+            // What is right already is most often right as a whole, and one hash takes no longer than those of its parts.
+            if range.len() > BLOCK_64K && self.settle(range, &mut changes).await? {
+                done_bytes += u64::from(range.len());
+                self.report_compared(done_bytes, total_bytes);
+                continue;
             }
-            done_bytes += u64::from(block.len());
-            self.loader.link().emit(Event::Progress { phase: Phase::Compare, done_bytes, total_bytes });
+            for block in range.aligned_parts(BLOCK_64K) {
+                if !self.settle(block, &mut changes).await? {
+                    self.compare_sectors(block, &mut changes).await?;
+                }
+                done_bytes += u64::from(block.len());
+                self.report_compared(done_bytes, total_bytes);
+            }
         }
         Ok(changes)
+    }
+
+    fn report_compared(&self, done_bytes: u64, total_bytes: u64) {
+        self.loader.link().emit(Event::Progress { phase: Phase::Compare, done_bytes, total_bytes });
+    }
+
+    /// Whether one hash tells what a range needs: it holds its target, or it is erased.
+    async fn settle(&mut self, range: FlashRange, changes: &mut Changes) -> Result<bool> {
+        let digest = self.loader.sha256(range).await?;
+        let Some(settled) = self.settled(range, &digest) else { return Ok(false) };
+        if let Some(change) = settled {
+            changes.note(range, change);
+            let erased = Sha256::digest([0xFF; SECTOR as usize]).into();
+            self.before.extend(range.aligned_parts(SECTOR).map(|sector| (sector.start(), erased)));
+        }
+        Ok(true)
     }
 
     async fn compare_sectors(&mut self, block: FlashRange, changes: &mut Changes) -> Result<()> {
@@ -200,28 +287,66 @@ impl Work<'_> {
         (*digest == erased_digest(range)).then_some(Some(Change::Program))
     }
 
-    fn report_plan(&self, steps: &[Step], unchanged_bytes: u64) {
-        let erase = || steps.iter().flat_map(|step| step.erase.iter());
-        let program = steps.iter().flat_map(|step| step.program.iter());
+    fn plan(&self, steps: &[Step], unchanged_bytes: u64, mode: ChangeMode) -> ChangePlan {
         let kept_apart: Vec<FlashRange> = steps.iter().filter(|s| s.keeps).map(|s| s.range).collect();
         let is_changed = |part: &FlashRange| kept_apart.iter().any(|step| step.intersection(part).is_some());
-        self.loader.link().emit(Event::Plan {
+        ChangePlan {
             unchanged_bytes,
-            erase_bytes: erase().map(|unit| u64::from(unit.len())).sum(),
-            erase_commands: erase().count() as u64,
-            program_bytes: program.map(|run| u64::from(run.len())).sum(),
+            chip_erase: false,
+            erase: steps.iter().flat_map(|step| step.erase.iter().copied()).collect(),
+            program: steps.iter().flat_map(|step| step.program.iter().copied()).collect(),
             preserved: self.targets.kept().into_iter().filter(is_changed).collect(),
+            estimate_ms: self.estimate_ms(steps, mode),
+        }
+    }
+
+    /// What is hashed at the end and on both sides of the change, and the change itself.
+    fn estimate_ms(&self, steps: &[Step], mode: ChangeMode) -> u64 {
+        let touched = self.targets.ranges().iter().map(|range| u64::from(range.len())).sum();
+        let mut estimate = Estimate::new(self.loader.link().baud_bps());
+        if !steps.is_empty() {
+            let rest = u64::from(self.loader.whole_flash().len()) - touched;
+            estimate = estimate.steps(steps).hash(touched).hash(rest).hash(rest);
+        }
+        if mode.readback {
+            estimate = estimate.read(touched).hash(touched);
+        }
+        estimate.millis()
+    }
+
+    fn report_plan(&self, plan: &ChangePlan, mode: ChangeMode) {
+        self.loader.link().emit(Event::Plan {
+            unchanged_bytes: plan.unchanged_bytes,
+            erase_bytes: plan.erase_bytes(),
+            erase_commands: plan.erase.len() as u64,
+            program_bytes: plan.program_bytes(),
+            preserved: plan.preserved.clone(),
+            estimate_ms: plan.estimate_ms,
+            dry_run: mode.dry_run,
         });
     }
 
-    /// Hashes of everything that is not to be changed, if anything is. A command that is damaged on the way in just the
-    /// right place changes other flash than was meant, and nothing in its answer tells.
-    async fn hash_rest(&mut self, steps: &[Step]) -> Result<Vec<(FlashRange, [u8; 32])>> {
-        let mut hashes = Vec::new();
-        if !steps.is_empty() {
-            for range in self.loader.whole_flash().without(&self.targets.ranges()) {
-                hashes.push((range, self.loader.sha256(range).await?));
+    /// Carries out the steps and makes sure of the result. Without any, the comparison has just made sure of it.
+    async fn bring_about(&mut self, steps: &[Step]) -> Result<()> {
+        if steps.is_empty() {
+            for range in self.targets.ranges() {
+                let sha256 = hex(&Sha256::digest(self.targets.bytes(range)));
+                self.loader.link().emit(Event::Verified { range, sha256 });
             }
+            return Ok(());
+        }
+        let rest = self.hash_rest().await?;
+        self.carry_out(steps).await?;
+        self.verify_and_repair().await?;
+        self.compare_rest(rest).await
+    }
+
+    /// Hashes of everything that is not to be changed. A command that is damaged on the way in just the right place
+    /// changes other flash than was meant, and nothing in its answer tells.
+    async fn hash_rest(&mut self) -> Result<Vec<(FlashRange, [u8; 32])>> {
+        let mut hashes = Vec::new();
+        for range in self.loader.whole_flash().without(&self.targets.ranges()) {
+            hashes.push((range, self.loader.sha256(range).await?));
         }
         Ok(hashes)
     }

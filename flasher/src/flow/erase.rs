@@ -5,13 +5,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::bound::announce_run;
-use super::change::{ChangeReport, add_work, change};
+use super::change::{ChangeMode, ChangeReport, add_work, change};
 use super::finish::{After, conclude};
 use super::hex;
+use super::table::{add_table_work, locate};
 use crate::connect::ConnectOptions;
 use crate::error::{Error, FlashState, Result};
 use crate::event::Event;
-use crate::plan::{Budget, FlashRange, Pieces, Targets};
+use crate::plan::{Area, Budget, Estimate, FlashRange, Pieces, Targets};
 use crate::session::Link;
 use crate::transfer::{Before, RamLoader};
 
@@ -35,11 +36,41 @@ pub async fn erase_range(
     range: FlashRange,
     after: After,
 ) -> Result<EraseReport> {
-    let pieces = Pieces::erased(range)?;
-    announce_run(&link, &options, |budget, size| add_work(budget, &Targets::of(&pieces), size));
+    erase_area(link, options, Area::Range(range), ChangeMode::default(), after).await
+}
+
+/// As [`erase_range`], of an area that may be a partition of the module's own table, and in a mode. For
+/// [`Area::Whole`] see [`erase_chip`], which is faster where most of the flash holds data.
+///
+/// # Errors
+/// As [`write`](super::write); [`crate::error::ErrorKind::Table`] for a partition that is not there.
+pub async fn erase_area(
+    link: Link,
+    options: Arc<ConnectOptions>,
+    area: Area,
+    mode: ChangeMode,
+    after: After,
+) -> Result<EraseReport> {
+    if let Area::Range(range) = &area {
+        Pieces::erased(*range)?;
+    }
+    announce_run(&link, &options, |budget, size| {
+        if let Area::Partition(_) = area {
+            add_table_work(budget);
+        }
+        let range = if let Area::Range(range) = area { range } else { FlashRange::whole(size) };
+        if let Ok(pieces) = Pieces::erased(range) {
+            add_work(budget, &Targets::of(&pieces), size);
+        }
+    });
     let mut loader = Arc::clone(&options).connect(&link).await?;
-    let result = change(&mut loader, &pieces).await;
-    let report = conclude(loader, &options, after, result).await?;
+    let result = erase(&mut loader, &area, mode).await;
+    conclude(loader, &options, after, result).await
+}
+
+async fn erase(loader: &mut RamLoader, area: &Area, mode: ChangeMode) -> Result<EraseReport> {
+    let range = locate(loader, area).await?;
+    let report = change(loader, &Pieces::erased(range)?, mode).await?;
     Ok(EraseReport { range, change: Some(report) })
 }
 
@@ -53,6 +84,21 @@ pub async fn erase_chip(link: Link, options: Arc<ConnectOptions>, after: After) 
     let result = erase_all(&mut loader).await;
     let range = conclude(loader, &options, after, result).await?;
     Ok(EraseReport { range, change: None })
+}
+
+/// Tells what [`erase_chip`] would erase; changes nothing.
+///
+/// # Errors
+/// Everything that connecting and comparing can run into.
+pub async fn plan_chip_erase(link: Link, options: Arc<ConnectOptions>, after: After) -> Result<EraseReport> {
+    let mode = ChangeMode { dry_run: true, readback: false };
+    let mut report = erase_area(link.clone(), options, Area::Whole, mode, after).await?;
+    if let Some(change) = &mut report.change {
+        let size = u64::from(report.range.len());
+        change.plan.chip_erase = true;
+        change.plan.estimate_ms = Estimate::new(link.baud_bps()).chip_erase().hash(size).millis();
+    }
+    Ok(report)
 }
 
 fn add_chip_erase(budget: &mut Budget, size_bytes: u32) {

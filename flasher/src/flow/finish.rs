@@ -41,6 +41,8 @@ fn in_step(kind: &ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Plan(_)
+            | ErrorKind::Table(_)
+            | ErrorKind::NotThisBackup(_)
             | ErrorKind::Different { .. }
             | ErrorKind::Collateral { .. }
             | ErrorKind::ReadMismatch { .. }

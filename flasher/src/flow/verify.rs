@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::bound::announce_run;
 use super::change::PieceReport;
 use super::finish::{After, conclude};
-use super::hex;
+use super::readback::{add_readback_work, read_back};
+use super::table::{Located, add_table_work, locate_files};
 use crate::connect::ConnectOptions;
 use crate::error::{Error, Result};
 use crate::event::{Event, Phase};
-use crate::plan::{Budget, Pieces, SECTOR};
+use crate::plan::{Budget, Pieces, PlacedFiles, SECTOR};
 use crate::session::Link;
 use crate::transfer::{LOOKS, RamLoader};
 
@@ -20,6 +19,8 @@ use crate::transfer::{LOOKS, RamLoader};
 pub struct VerifyReport {
     /// In the order of addresses.
     pub pieces: Vec<PieceReport>,
+    /// Bytes that were read back and compared, beside the SHA-256.
+    pub readback_bytes: u64,
 }
 
 /// Compares pieces with the flash by SHA-256.
@@ -33,13 +34,36 @@ pub async fn verify(
     pieces: Pieces,
     after: After,
 ) -> Result<VerifyReport> {
-    announce_run(&link, &options, |budget, _| add_work(budget, &pieces));
+    verify_files(link, options, pieces.into(), false, after).await
+}
+
+/// As [`verify`], of files of which some are for a partition of the module's own table. With `readback` everything is
+/// read and compared byte by byte as well.
+///
+/// # Errors
+/// As [`verify`]; [`crate::error::ErrorKind::Table`] for a partition that is not there or too small.
+pub async fn verify_files(
+    link: Link,
+    options: Arc<ConnectOptions>,
+    files: PlacedFiles,
+    readback: bool,
+    after: After,
+) -> Result<VerifyReport> {
+    announce_run(&link, &options, |budget, _| {
+        if files.needs_table() {
+            add_table_work(budget);
+        }
+        add_work(budget, &files.as_costly(), readback);
+    });
     let mut loader = Arc::clone(&options).connect(&link).await?;
-    let result = compare(&mut loader, &pieces).await;
+    let result = compare_files(&mut loader, &files, readback).await;
     conclude(loader, &options, after, result).await
 }
 
-fn add_work(budget: &mut Budget, pieces: &Pieces) {
+fn add_work(budget: &mut Budget, pieces: &Pieces, readback: bool) {
+    if readback {
+        add_readback_work(budget, pieces.total_bytes());
+    }
     budget.hash(pieces.total_bytes() * 3);
     // What differs is looked at more than once, to tell a difference from cells that do not read the same twice.
     for _ in 0..LOOKS {
@@ -48,12 +72,21 @@ fn add_work(budget: &mut Budget, pieces: &Pieces) {
     }
 }
 
-async fn compare(loader: &mut RamLoader, pieces: &Pieces) -> Result<VerifyReport> {
+async fn compare_files(loader: &mut RamLoader, files: &PlacedFiles, readback: bool) -> Result<VerifyReport> {
+    let located: Located = locate_files(loader, files).await?;
+    let mut report = compare(loader, &located.pieces, readback).await?;
+    for piece in &mut report.pieces {
+        piece.partition = located.name_at(piece.range);
+    }
+    Ok(report)
+}
+
+async fn compare(loader: &mut RamLoader, pieces: &Pieces, readback: bool) -> Result<VerifyReport> {
     pieces.check_within(loader.flash().size_bytes)?;
     let link = loader.link().clone();
     let total_bytes = pieces.total_bytes();
     let mut budget = loader.budget();
-    add_work(&mut budget, pieces);
+    add_work(&mut budget, pieces, readback);
     loader.announce_work(&budget);
     let mut reports = Vec::new();
     let mut done_bytes = 0;
@@ -65,9 +98,10 @@ async fn compare(loader: &mut RamLoader, pieces: &Pieces) -> Result<VerifyReport
         }
         done_bytes += u64::from(range.len());
         link.emit(Event::Progress { phase: Phase::Verify, done_bytes, total_bytes });
-        let sha256 = hex(&Sha256::digest(piece.bytes()));
-        link.emit(Event::Verified { range, sha256: sha256.clone() });
-        reports.push(PieceReport { range, sha256 });
+        let report = PieceReport::of(piece);
+        link.emit(Event::Verified { range, sha256: report.sha256.clone() });
+        reports.push(report);
     }
-    Ok(VerifyReport { pieces: reports })
+    let readback_bytes = if readback { read_back(loader, pieces).await? } else { 0 };
+    Ok(VerifyReport { pieces: reports, readback_bytes })
 }

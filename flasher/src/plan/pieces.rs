@@ -1,6 +1,7 @@
 //! What the user wants in flash: bytes with addresses.
 
 use super::PlanError;
+use super::erase::SECTOR;
 use super::range::{FlashRange, MAX_FLASH_BYTES};
 
 /// Bytes and where they belong.
@@ -13,6 +14,97 @@ pub struct Piece {
 /// Pieces in the order of their addresses, not overlapping, none empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pieces(Vec<Piece>);
+
+/// A part of a flash, as a person names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// All of it.
+    Whole,
+    /// From here to there.
+    Range(FlashRange),
+    /// A partition of the table on the module, where it is in use.
+    Partition(String),
+}
+
+/// Where bytes belong, as a person names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A flash address.
+    Address(u64),
+    /// A partition of the table on the module, where it is in use.
+    Partition(String),
+}
+
+/// Bytes with a named place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlacedFile {
+    /// Where they belong.
+    pub place: Place,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What is wanted in flash, by address or by partition; where partitions are is known when the module was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedFiles(Vec<PlacedFile>);
+
+impl PlacedFiles {
+    /// Checks what can be checked without a module.
+    ///
+    /// # Errors
+    /// [`PlanError`] for empty files, for addresses past 16 MiB, and for overlaps of those that have addresses.
+    pub fn new(files: Vec<PlacedFile>) -> Result<PlacedFiles, PlanError> {
+        let mut pieces = Vec::new();
+        for file in &files {
+            match &file.place {
+                Place::Address(address) => pieces.push(Piece::new(*address, file.bytes.clone())?),
+                Place::Partition(_) => drop(Piece::new(0, file.bytes.clone())?),
+            }
+        }
+        Pieces::new(pieces)?;
+        Ok(PlacedFiles(files))
+    }
+
+    /// The files.
+    pub fn iter(&self) -> std::slice::Iter<'_, PlacedFile> {
+        self.0.iter()
+    }
+
+    /// Whether the module's partition table is needed.
+    pub fn needs_table(&self) -> bool {
+        self.0.iter().any(|file| matches!(file.place, Place::Partition(_)))
+    }
+
+    /// Pieces that take as long as these will, wherever their partitions are: each begins within a sector of its own.
+    pub fn as_costly(&self) -> Pieces {
+        let mut at = 1;
+        let mut pieces = Vec::new();
+        for file in &self.0 {
+            let start = match file.place {
+                Place::Address(address) if !self.needs_table() => address,
+                _ => at,
+            };
+            // What goes past 16 MiB is refused as soon as the size of the flash is known.
+            pieces.extend(Piece::new(start, file.bytes.clone()));
+            at += (file.bytes.len() as u64).next_multiple_of(u64::from(SECTOR)) + u64::from(SECTOR);
+        }
+        Pieces(pieces)
+    }
+}
+
+impl From<Pieces> for PlacedFiles {
+    fn from(pieces: Pieces) -> PlacedFiles {
+        let placed =
+            |piece: Piece| PlacedFile { place: Place::Address(u64::from(piece.address)), bytes: piece.bytes };
+        PlacedFiles(pieces.0.into_iter().map(placed).collect())
+    }
+}
+
+impl std::fmt::Debug for PlacedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PlacedFile({:?}, {} bytes)", self.place, self.bytes.len())
+    }
+}
 
 impl Piece {
     /// A piece.
@@ -123,6 +215,20 @@ mod tests {
         assert!(matches!(Piece::new(0xff_ffff, vec![0; 2]), Err(PlanError::PastAddresses { .. })));
         assert!(matches!(Piece::new(u64::MAX, vec![0]), Err(PlanError::PastAddresses { .. })));
         assert!(Piece::new(0xff_ffff, vec![0]).is_ok());
+    }
+
+    #[test]
+    fn files_for_partitions_cost_as_much_as_they_may() {
+        let file = |place, len| PlacedFile { place, bytes: vec![1; len] };
+        let named = Place::Partition("FW".to_owned());
+        let files =
+            PlacedFiles::new(vec![file(named.clone(), 0x1000), file(Place::Address(0x5000), 16)]).unwrap();
+        assert!(files.needs_table());
+        let ranges: Vec<String> = files.as_costly().iter().map(|piece| piece.range().to_string()).collect();
+        assert_eq!(ranges, ["0x1..0x1001", "0x2001..0x2011"]);
+        let files = PlacedFiles::new(vec![file(Place::Address(0x5000), 16)]).unwrap();
+        assert_eq!(files.as_costly().iter().next().unwrap().range().start(), 0x5000);
+        assert!(PlacedFiles::new(vec![file(named, 0)]).is_err());
     }
 
     #[test]

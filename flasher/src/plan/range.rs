@@ -131,7 +131,7 @@ impl FlashRange {
 }
 
 /// Joins ranges that touch. They must be in order and not overlap.
-pub(crate) fn join(ranges: impl IntoIterator<Item = FlashRange>) -> Vec<FlashRange> {
+pub fn join(ranges: impl IntoIterator<Item = FlashRange>) -> Vec<FlashRange> {
     let mut joined: Vec<FlashRange> = Vec::new();
     for range in ranges {
         match joined.last_mut() {

@@ -18,6 +18,7 @@ fn label(phase: Phase) -> &'static str {
         Phase::Erase => "erasing",
         Phase::Program => "programming",
         Phase::Verify => "verifying",
+        Phase::ReadBack => "reading back",
     }
 }
 

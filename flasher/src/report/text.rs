@@ -97,9 +97,15 @@ fn line_of(event: &Event) -> Option<String> {
             let known = if *identified { "" } else { ", not known to the RAM loader" };
             format!("flash {part} ({jedec}), {} KiB{known}", size_bytes / 1024)
         }
-        Event::Plan { unchanged_bytes, erase_bytes, erase_commands, program_bytes, preserved } => {
+        // What a dry run finds is its result.
+        Event::Plan { dry_run: true, .. } => return None,
+        Event::Plan { unchanged_bytes, erase_bytes, erase_commands, program_bytes, preserved, .. } => {
             plan_text(*unchanged_bytes, *erase_bytes, *erase_commands, *program_bytes, preserved)
         }
+        Event::Partition { name, range, table_at, table_age } => {
+            format!("partition {name} is {range} by the table at {table_at:#x} (age {table_age})")
+        }
+        Event::Note { text } => text.clone(),
         Event::RunBound { bound_ms, size_known } => run_bound_text(*bound_ms, *size_known),
         Event::RetryBudget { repeats, resyncs, restarts } => format!(
             "allowed for: {repeats} repeats, {resyncs} lost sessions, {restarts} restarts of the module"
@@ -140,6 +146,7 @@ fn line_of(event: &Event) -> Option<String> {
         | Event::Block { .. }
         | Event::Heard { .. }
         | Event::Verified { .. }
+        | Event::ReadBack { .. }
         | Event::ResetByCommand => return None,
     })
 }

@@ -274,6 +274,11 @@ impl Link {
         self.with(|shared| shared.fuses = state);
     }
 
+    /// What the run has done to the flash so far.
+    pub(crate) fn flash_state(&self) -> FlashState {
+        self.with(|shared| shared.flash.clone())
+    }
+
     /// Notes bytes that are for the moment in nobody's hands but ours, for whatever error comes.
     pub fn set_rescue(&self, rescue: Vec<Rescue>) {
         self.with(|shared| shared.rescue = rescue);
