@@ -48,7 +48,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Say what the module is: chip, fuses that matter, flash
-    Info,
+    Info(info::Args),
     /// Read the flash into a file, verified by the module's own SHA-256
     #[command(visible_alias = "read")]
     Backup(backup::Args),
@@ -61,7 +61,7 @@ enum Command {
     /// Erase the flash or a part of it
     Erase(erase::Args),
     /// Restart the module
-    Reset,
+    Reset(reset::Args),
     /// Load an image into RAM and start it; the flash stays as it is
     Run(run::Args),
     /// Listen to what the firmware says; wait for a line of it
@@ -117,15 +117,15 @@ impl Outcome {
 impl Command {
     fn name(&self) -> &'static str {
         match self {
-            Command::Info => "info",
+            Command::Info(_) => "info",
             Command::Backup(_) => "backup",
             Command::Write(_) => "write",
             Command::Restore(_) => "restore",
             Command::Verify(_) => "verify",
             Command::Erase(_) => "erase",
-            Command::Reset => "reset",
             Command::Run(_) => "run",
             Command::Monitor(_) => "monitor",
+            Command::Reset(_) => "reset",
             Command::Explain(_) => "explain",
             Command::Image(_) => "image",
             Command::Compare(_) => "compare",
@@ -148,15 +148,15 @@ impl Command {
 
     fn run(&self, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
         match self {
-            Command::Info => info::run(options, reporter),
+            Command::Info(args) => info::run(args, options, reporter),
             Command::Backup(args) => backup::run(args, options, reporter),
             Command::Write(args) => write::run(args, options, reporter),
             Command::Restore(args) => restore::run(args, options, reporter),
             Command::Verify(args) => verify::run(args, options, reporter),
             Command::Erase(args) => erase::run(args, options, reporter),
-            Command::Reset => reset::run(options, reporter),
             Command::Run(args) => run::run(args, options, reporter),
             Command::Monitor(args) => monitor::run(args, options, reporter),
+            Command::Reset(args) => reset::run(args, options, reporter),
             Command::Explain(args) => explain::run(args),
             Command::Image(command) => image::run(command, options.settings().text("board").as_deref()),
             Command::Compare(args) => compare::run(args),

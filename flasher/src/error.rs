@@ -260,6 +260,15 @@ pub enum ErrorKind {
     /// After the start of the RAM loader the boot ROM answers.
     #[error("the RAM loader was uploaded but did not start: the boot ROM answers instead")]
     NotStarted,
+    /// After a restart the RAM loader still answers.
+    #[error("the module was to restart, but the RAM loader that ran before still answers")]
+    NotRestarted,
+    /// After a restart into the firmware the boot ROM answers.
+    #[error("the module was restarted and is in programming mode again, not in its firmware")]
+    StillInIsp {
+        /// Whether lines drive EN and BOOT.
+        by_lines: bool,
+    },
     /// The flash answers with another id than before.
     #[error("the flash now says {now}, at the start it said {before}")]
     FlashChanged {

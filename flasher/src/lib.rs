@@ -40,6 +40,7 @@ pub mod port;
 pub mod request;
 pub mod reset;
 pub mod session;
+pub mod status;
 pub mod timing;
 pub mod transfer;
 

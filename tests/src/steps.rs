@@ -7,4 +7,5 @@ mod flash;
 mod flasher;
 mod frames;
 mod fuses;
+mod partitions;
 mod report;

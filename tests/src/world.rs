@@ -9,8 +9,10 @@ use bl702_flasher::driver;
 use bl702_flasher::error::Error;
 use bl702_flasher::event::Event;
 use bl702_flasher::flow::{
-    Backup, BurnReport, ChangeReport, EraseReport, FuseReport, InfoReport, VerifyReport,
+    Backup, BurnReport, ChangeReport, EraseReport, FuseReport, InfoReport, InstallReport, ResetReport,
+    VerifyReport,
 };
+use bl702_flasher::partition::ModuleTables;
 use bl702_flasher::port::PortError;
 use bl702_flasher::session::Link;
 use bl702_flasher::timing::Timing;
@@ -71,6 +73,12 @@ pub enum Done {
     Burn(Box<BurnReport>),
     /// `reset`
     Reset,
+    /// `reset --into`
+    ResetInto(ResetReport),
+    /// `partition show`
+    Table(ModuleTables),
+    /// `partition install`
+    Installed(Box<InstallReport>),
 }
 
 /// A run of the flasher that failed, in the words a person reads.

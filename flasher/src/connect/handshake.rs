@@ -32,7 +32,7 @@ impl Handshake {
     ///
     /// The line is drained after `OK`, because the ROM reads and drops what comes within 1 ms, the loader loses a frame
     /// that comes within 0.5 ms, and surplus 55h can draw an `FL 0102` out of the ROM.
-    pub(super) async fn try_once(
+    pub(crate) async fn try_once(
         &mut self,
         link: &Link,
         timing: &Timing,

@@ -190,7 +190,7 @@ pub(super) fn add_work(budget: &mut Budget, targets: &Targets, flash_bytes: u32)
     }
     erase_units(&ranges).iter().for_each(|unit| budget.erase(unit));
     budget.program(bytes * 2);
-    // What is not touched, before and after; and what is, as a whole, before its blocks are looked at.
+    // What is not touched, before and after.
     budget.hash(u64::from(flash_bytes) * 2);
     for sector in FlashRange::whole(BLOCK_64K).aligned_parts(SECTOR) {
         for _ in 0..MAX_RESTARTS {
@@ -227,33 +227,21 @@ struct Work<'l> {
 }
 
 impl Work<'_> {
-    /// What has to be done, by hashes: ranges and then 64 KiB that hold their target or nothing at all are settled at once,
-    /// others sector by sector.
+    /// What has to be done, by hashes: 64 KiB that hold their target or nothing at all are settled at once, others sector by
+    /// sector. A hash of the whole before that would cost as much as all of these, for nothing where a byte differs.
     async fn compare(&mut self) -> Result<Changes> {
         let mut changes = Changes::default();
         let ranges = self.targets.ranges();
         let total_bytes = ranges.iter().map(|range| u64::from(range.len())).sum();
         let mut done_bytes = 0;
-        for range in ranges {
-            // What is right already is most often right as a whole, and one hash takes no longer than those of its parts.
-            if range.len() > BLOCK_64K && self.settle(range, &mut changes).await? {
-                done_bytes += u64::from(range.len());
-                self.report_compared(done_bytes, total_bytes);
-                continue;
+        for block in ranges.iter().flat_map(|range| range.aligned_parts(BLOCK_64K)) {
+            if !self.settle(block, &mut changes).await? {
+                self.compare_sectors(block, &mut changes).await?;
             }
-            for block in range.aligned_parts(BLOCK_64K) {
-                if !self.settle(block, &mut changes).await? {
-                    self.compare_sectors(block, &mut changes).await?;
-                }
-                done_bytes += u64::from(block.len());
-                self.report_compared(done_bytes, total_bytes);
-            }
+            done_bytes += u64::from(block.len());
+            self.loader.link().emit(Event::Progress { phase: Phase::Compare, done_bytes, total_bytes });
         }
         Ok(changes)
-    }
-
-    fn report_compared(&self, done_bytes: u64, total_bytes: u64) {
-        self.loader.link().emit(Event::Progress { phase: Phase::Compare, done_bytes, total_bytes });
     }
 
     /// Whether one hash tells what a range needs: it holds its target, or it is erased.

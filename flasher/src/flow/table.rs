@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bl702_protocol::image::boot_header::BOOT_HEADER_LEN;
 use bl702_protocol::image::partition::{MAX_ENTRIES, PartitionTable};
 
-use super::bound::announce_run;
+use super::bound::announce_sizeless_run;
 use super::finish::{After, conclude};
 use crate::connect::ConnectOptions;
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ const PAIRS: u64 = 3;
 /// [`crate::error::ErrorKind::Table`] if there is none; everything that connecting and reading can run into. That both copies
 /// are bad is part of what is read.
 pub async fn read_table(link: Link, options: Arc<ConnectOptions>, after: After) -> Result<ModuleTables> {
-    announce_run(&link, &options, |budget, _| add_table_work(budget));
+    announce_sizeless_run(&link, &options, add_table_work);
     let mut loader = Arc::clone(&options).connect(&link).await?;
     let mut budget = loader.budget();
     add_table_work(&mut budget);

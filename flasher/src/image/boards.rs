@@ -3,8 +3,10 @@
 //! The bytes are what the vendor's tool makes of its own configuration of each flash part
 //! (`utils/flash/bl702/*.conf` of `bflb-iot-tool`); the tests with the vendor's packages compare them.
 
+use bl702_protocol::boot_info::DeviceInfo;
 use bl702_protocol::image::boot_header::ClockConfig;
 use bl702_protocol::image::flash_config::{FLASH_CONFIG_LEN, FlashConfig};
+use bl702_protocol::jedec::JedecId;
 
 /// A board, or a flash part that boards carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub struct Board {
     pub name: &'static str,
     /// What it is.
     pub what: &'static str,
+    /// JEDEC ids that its flash may have; empty where any will do.
+    jedec: &'static [[u8; 3]],
+    /// Flash configuration of its fuses, where it is known (ROM reference 3).
+    fused_flash: Option<u8>,
     /// Bytes of the flash configuration that differ from [`GENERIC`]: offset and value.
     differs: &'static [(usize, u8)],
 }
@@ -41,18 +47,73 @@ pub static BOARDS: &[Board] = &[
     Board {
         name: "generic",
         what: "any part, plain reads; what the vendor's tool takes by default",
+        jedec: &[],
+        fused_flash: None,
         differs: &[],
     },
-    Board { name: "xt-zb2", what: "XT-ZB2, KH25V80 inside (c2 20 14)", differs: KH25V },
-    Board { name: "kh25v80", what: "KH25V40, KH25V80, KH25V16 (c2 20 13 to 15)", differs: KH25V },
-    Board { name: "gd25q80e", what: "GD25Q80E, GD25Q16E (c8 40 14, 15)", differs: GD25Q },
-    Board { name: "w25q80dv", what: "W25Q80DV (ef 40 14)", differs: W25Q80DV },
+    Board {
+        name: "xt-zb2",
+        what: "XT-ZB2, KH25V80 inside (c2 20 14)",
+        jedec: &[[0xC2, 0x20, 0x14]],
+        fused_flash: Some(INSIDE_1_MIB),
+        differs: KH25V,
+    },
+    Board {
+        name: "kh25v80",
+        what: "KH25V40, KH25V80, KH25V16 (c2 20 13 to 15)",
+        jedec: &[[0xC2, 0x20, 0x13], [0xC2, 0x20, 0x14], [0xC2, 0x20, 0x15]],
+        fused_flash: None,
+        differs: KH25V,
+    },
+    Board {
+        name: "gd25q80e",
+        what: "GD25Q80E, GD25Q16E (c8 40 14, 15)",
+        jedec: &[[0xC8, 0x40, 0x14], [0xC8, 0x40, 0x15]],
+        fused_flash: None,
+        differs: GD25Q,
+    },
+    Board {
+        name: "w25q80dv",
+        what: "W25Q80DV (ef 40 14)",
+        jedec: &[[0xEF, 0x40, 0x14]],
+        fused_flash: None,
+        differs: W25Q80DV,
+    },
 ];
+
+/// Flash configuration 2 of the fuses.
+const INSIDE_1_MIB: u8 = 2;
 
 impl Board {
     /// The board with a name.
     pub fn find(name: &str) -> Option<&'static Board> {
         BOARDS.iter().find(|board| board.name.eq_ignore_ascii_case(name))
+    }
+
+    /// What of a module is not as this board should be, in words; empty where all that is known agrees.
+    pub fn differences(&self, device_info: DeviceInfo, jedec: Option<JedecId>) -> Vec<String> {
+        let ids = |list: &[[u8; 3]]| {
+            let names = list.iter().map(|id| {
+                let id = JedecId(*id);
+                id.part().map_or_else(|| id.to_string(), |part| format!("{} ({id})", part.name))
+            });
+            names.collect::<Vec<_>>().join(" or ")
+        };
+        let mut differences = Vec::new();
+        if let Some(wanted) = self.fused_flash.filter(|wanted| *wanted != device_info.flash_config()) {
+            let wanted = DeviceInfo(u32::from(wanted) << 26).flash_config_text();
+            let found = device_info.flash_config_text();
+            differences.push(format!("its fuses say {found}, a {} has {wanted}", self.name));
+        }
+        if let Some(found) = jedec.filter(|found| !self.jedec.is_empty() && !self.jedec.contains(&found.0)) {
+            differences.push(format!(
+                "its flash is {}, a {} has {}",
+                ids(&[found.0]),
+                self.name,
+                ids(self.jedec)
+            ));
+        }
+        differences
     }
 
     /// Its flash configuration.
@@ -74,6 +135,21 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_module_has_that_its_board_has_not() {
+        let board = Board::find("xt-zb2").unwrap();
+        let (inside, kh25v80) = (DeviceInfo(2 << 26), JedecId([0xC2, 0x20, 0x14]));
+        assert!(board.differences(inside, Some(kh25v80)).is_empty());
+        assert!(board.differences(inside, None).is_empty());
+        let told = board.differences(DeviceInfo(0), Some(JedecId([0xEF, 0x40, 0x15]))).join("\n");
+        insta::assert_snapshot!(told, @r"
+        its fuses say external flash on GPIO23 to GPIO28, a xt-zb2 has 1 MiB flash inside
+        its flash is W25Q16JV (ef 40 15), a xt-zb2 has KH25V80 (c2 20 14)
+        ");
+        let any = Board::find("generic").unwrap();
+        assert!(any.differences(DeviceInfo(0), Some(JedecId([1, 2, 3]))).is_empty());
+    }
 
     #[test]
     fn the_part_of_the_xt_zb2_differs_where_it_should() {
