@@ -53,7 +53,7 @@ fn a_running_loader_is_used_and_the_whole_flash_verified_by_one_hash() {
 
 #[test]
 fn the_rate_of_a_running_loader_is_changed_by_ending_its_session() {
-    let mut peer = Peer::of(Side::Loader);
+    let mut peer = Peer::of(Side::Loader).with_registers();
     let mut options = options();
     options.baud_bps = 2_000_000;
     let played = play(&mut peer, options, None, |link, options| flow::info(link, options, After::Stay));
@@ -120,7 +120,7 @@ fn bytes_that_never_agree_with_the_hash_are_no_backup() {
 fn a_bad_checksum_is_answered_by_sending_again() {
     let (_, refused) = row(Side::Loader, "bad checksum, no payload");
     let (_, jedec) = row(Side::Loader, "jedec id");
-    let mut peer = Peer::of(Side::Loader).answer("36000000", &[&refused, &jedec]);
+    let mut peer = Peer::of(Side::Loader).answer("36000000", &[&refused, &jedec]).with_registers();
     let played = play(&mut peer, options(), None, |link, options| flow::info(link, options, After::Stay));
     assert!(played.result.unwrap().flash.is_some());
     assert!(played.took < Nanos::from_secs(1), "no silence was needed: {}", played.took);
