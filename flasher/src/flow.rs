@@ -21,12 +21,12 @@ pub use change::{ChangeMode, ChangeReport, PieceReport, write, write_files};
 pub use efuse::{BurnReport, FuseReport, burn_fuses, read_fuses};
 pub use erase::{EraseReport, erase_area, erase_chip, erase_range, plan_chip_erase};
 pub use finish::After;
-pub use monitor::{Heard, Keys, Listening, Stopped, Until, monitor};
-pub use run::{RunReport, run_image};
 pub use info::{InfoReport, LoaderUsed, info};
 pub use install::{InstallReport, install_table};
+pub use monitor::{Heard, Keys, Listening, Stopped, Until, monitor};
 pub use reset::{Found, ResetInto, ResetReport, reset, reset_into};
 pub use restore::restore;
+pub use run::{RunReport, run_image};
 pub use table::read_table;
 pub use verify::{VerifyReport, verify, verify_files};
 

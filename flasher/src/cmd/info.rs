@@ -25,7 +25,7 @@ it, not the flash.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Warn where the module is not as this board should be: xt-zb2, kh25v80, gd25q80e, w25q80dv
+    /// Warn where the module is not as this board should be: xt-zb2, kh25v80, gd25q80e, w25q80dv [default: that of bl702.toml]
     #[arg(long, value_name = "BOARD", value_parser = board)]
     board: Option<&'static Board>,
 }
@@ -39,23 +39,24 @@ pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -
     let mut context = Context::open(options, reporter)?;
     let (connect, after) = (context.options.clone(), options.after());
     let report = context.run(|link| flow::info(link, connect, after))?;
-    let differences = match args.board {
+    let board = args.board.or_else(|| Board::find(&options.settings().text("board")?));
+    let differences = match board {
         Some(board) => board.differences(device_info(&report), report.flash.map(|flash| flash.jedec)),
         None => Vec::new(),
     };
     let mut text = text(&report);
-    if let Some(board) = args.board {
+    if let Some(board) = board {
         text.extend(board_text(board, &differences));
     }
     let mut json = json(&report);
-    json["board"] = json!(args.board.map(|board| board.name));
+    json["board"] = json!(board.map(|board| board.name));
     json["board_differences"] = json!(differences);
     Ok(Outcome::new(text, json))
 }
 
 fn board_text(board: &Board, differences: &[String]) -> Vec<String> {
     if differences.is_empty() {
-        return vec![row("board", format!("as a {} should be", board.name))];
+        return vec![row("board", format!("as the board {} should be", board.name))];
     }
     differences.iter().map(|line| row("board", format!("warning: {line}"))).collect()
 }

@@ -103,11 +103,11 @@ impl Board {
         if let Some(wanted) = self.fused_flash.filter(|wanted| *wanted != device_info.flash_config()) {
             let wanted = DeviceInfo(u32::from(wanted) << 26).flash_config_text();
             let found = device_info.flash_config_text();
-            differences.push(format!("its fuses say {found}, a {} has {wanted}", self.name));
+            differences.push(format!("its fuses say {found}, the board {} has {wanted}", self.name));
         }
         if let Some(found) = jedec.filter(|found| !self.jedec.is_empty() && !self.jedec.contains(&found.0)) {
             differences.push(format!(
-                "its flash is {}, a {} has {}",
+                "its flash is {}, the board {} has {}",
                 ids(&[found.0]),
                 self.name,
                 ids(self.jedec)
@@ -144,8 +144,8 @@ mod tests {
         assert!(board.differences(inside, None).is_empty());
         let told = board.differences(DeviceInfo(0), Some(JedecId([0xEF, 0x40, 0x15]))).join("\n");
         insta::assert_snapshot!(told, @r"
-        its fuses say external flash on GPIO23 to GPIO28, a xt-zb2 has 1 MiB flash inside
-        its flash is W25Q16JV (ef 40 15), a xt-zb2 has KH25V80 (c2 20 14)
+        its fuses say external flash on GPIO23 to GPIO28, the board xt-zb2 has 1 MiB flash inside
+        its flash is W25Q16JV (ef 40 15), the board xt-zb2 has KH25V80 (c2 20 14)
         ");
         let any = Board::find("generic").unwrap();
         assert!(any.differences(DeviceInfo(0), Some(JedecId([1, 2, 3]))).is_empty());
