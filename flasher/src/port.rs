@@ -3,6 +3,7 @@
 #[cfg(feature = "emulated")]
 pub mod emulated;
 mod latency;
+pub mod list;
 mod record;
 pub mod rfc2217;
 mod serial;
