@@ -15,14 +15,17 @@ mod monitor;
 mod options;
 mod part_file;
 mod partition;
+mod ports;
 mod reset;
 mod restore;
 mod run;
 mod shell;
+mod units;
 mod verify;
 mod write;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::{Parser, Subcommand};
 use serde_json::{Map, Value, json};
@@ -31,6 +34,7 @@ use crate::failure::Failure;
 use crate::report::{self, Reporter};
 pub(crate) use options::Format;
 use options::Options;
+pub(crate) use units::{image_digest, worst};
 
 /// Reads, writes, verifies and erases the flash of a BL702 module over a serial port.
 ///
@@ -39,6 +43,8 @@ use options::Options;
 #[derive(Debug, Parser)]
 #[command(name = "bl702-flash", version, max_term_width = 100)]
 struct Cli {
+    #[command(flatten)]
+    selection: units::Selection,
     #[command(flatten)]
     options: Options,
     #[command(subcommand)]
@@ -60,6 +66,8 @@ enum Command {
     Verify(verify::Args),
     /// Erase the flash or a part of it
     Erase(erase::Args),
+    /// List serial ports, what their adapters are, and what answers at them
+    Ports(ports::Args),
     /// Restart the module
     Reset(reset::Args),
     /// Load an image into RAM and start it; the flash stays as it is
@@ -122,6 +130,7 @@ impl Command {
             Command::Write(_) => "write",
             Command::Restore(_) => "restore",
             Command::Verify(_) => "verify",
+            Command::Ports(_) => "ports",
             Command::Erase(_) => "erase",
             Command::Run(_) => "run",
             Command::Monitor(_) => "monitor",
@@ -146,6 +155,17 @@ impl Command {
         }
     }
 
+    /// The file that each of several modules is to have of its own, for commands that work for several.
+    fn unit_file(&self) -> Option<Option<&Path>> {
+        match self {
+            Command::Backup(args) => Some(Some(args.file())),
+            Command::Info | Command::Write(_) | Command::Verify(_) | Command::Erase(_) | Command::Reset => {
+                Some(None)
+            }
+            _ => None,
+        }
+    }
+
     fn run(&self, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
         match self {
             Command::Info(args) => info::run(args, options, reporter),
@@ -153,6 +173,7 @@ impl Command {
             Command::Write(args) => write::run(args, options, reporter),
             Command::Restore(args) => restore::run(args, options, reporter),
             Command::Verify(args) => verify::run(args, options, reporter),
+            Command::Ports(args) => ports::run(args, options),
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Run(args) => run::run(args, options, reporter),
             Command::Monitor(args) => monitor::run(args, options, reporter),
@@ -175,9 +196,17 @@ pub(crate) fn main(args: Vec<OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&args, &error),
     };
+    let is_several = cli.selection.is_several();
+    if !is_several && let Some(port) = cli.selection.ports.first() {
+        cli.options.port = Some(port.clone());
+    }
+    let loaded = if cli.command.uses_settings() { cli.options.load() } else { Ok(()) };
+    let loaded = cli.selection.check_all_are_read(&args).and(loaded);
+    if is_several {
+        return units::run(&cli.command, &cli.options, &cli.selection, loaded);
+    }
     let mut reporter = report::for_format(cli.options.format);
     let name = cli.command.name();
-    let loaded = if cli.command.uses_settings() { cli.options.load() } else { Ok(()) };
     reporter.started(name, cli.options.port.as_deref().unwrap_or_default());
     let result = loaded.and_then(|()| cli.command.run(&cli.options, reporter.as_mut()));
     let result = result.and_then(|mut outcome| {

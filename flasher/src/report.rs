@@ -3,6 +3,7 @@
 mod bar;
 mod json;
 mod text;
+pub(crate) mod units;
 
 use std::io::{self, Write};
 
@@ -27,6 +28,20 @@ pub(crate) trait Reporter {
 
     /// The command is done.
     fn finished(&mut self, command: &str, result: &Result<Outcome, Failure>);
+}
+
+/// Tells nothing, where only the end counts.
+#[derive(Debug)]
+pub(crate) struct Quiet;
+
+impl Reporter for Quiet {
+    fn started(&mut self, _command: &str, _port: &str) {}
+
+    fn event(&mut self, _at: Nanos, _event: &Event) {}
+
+    fn text_to_stderr(&mut self) {}
+
+    fn finished(&mut self, _command: &str, _result: &Result<Outcome, Failure>) {}
 }
 
 /// The reporter that a person or program asked for.

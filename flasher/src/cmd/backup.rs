@@ -11,6 +11,7 @@ use super::context::Context;
 use super::files::NewFile;
 use super::options::{Format, Options};
 use super::part_file::PartFile;
+use super::units;
 use crate::failure::Failure;
 use crate::report::Reporter;
 
@@ -22,7 +23,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// File to make, or - for standard output
+    /// File to make, or - for standard output; {port} and {chip_id} in its name are filled in
     file: PathBuf,
 
     /// Part to read, as 0x1000..0x3000 (the end is not included) [default: the whole flash]
@@ -42,6 +43,13 @@ pub(crate) struct Args {
     resume: bool,
 }
 
+impl Args {
+    /// The file to make.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
 pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
     let to_stdout = args.file == Path::new("-");
     if to_stdout && options.format == Format::Json {
@@ -56,13 +64,14 @@ pub(crate) fn run(args: &Args, options: &Options, reporter: &mut dyn Reporter) -
             "Name a file, or leave --resume away.",
         ));
     }
-    let new_file = if to_stdout { None } else { Some(NewFile::begin(&args.file, args.force)?) };
+    let file = units::file_name(&args.file, options, reporter)?;
+    let new_file = if to_stdout { None } else { Some(NewFile::begin(&file, args.force)?) };
     let (mut part_file, part) = match to_stdout {
         true => (None, Vec::new()),
         // Where a partition is is not known yet; it is small enough to be read anew.
         false if args.partition.is_some() => (None, Vec::new()),
         false => {
-            let (file, bytes) = PartFile::begin(&args.file, args.range, args.resume)?;
+            let (file, bytes) = PartFile::begin(&file, args.range, args.resume)?;
             (Some(file), bytes)
         }
     };

@@ -2,19 +2,21 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bl702_flasher::Nanos;
 use bl702_flasher::connect::ConnectOptions;
 use bl702_flasher::driver;
 use bl702_flasher::error::{Error, Rescue};
 use bl702_flasher::event::Event;
+use bl702_flasher::flow::{self, After};
 use bl702_flasher::loader::{self, Environment, LoaderError, LoaderImage};
 use bl702_flasher::plan::FlashRange;
 use bl702_flasher::port::rfc2217::{Address, Rfc2217Port};
 use bl702_flasher::port::{Port, Recorder, SerialPort};
 use bl702_flasher::session::Link;
+use bl702_protocol::boot_info::BootInfo;
 
 use super::files;
 use super::options::Options;
@@ -33,12 +35,7 @@ impl<'r> Context<'r> {
     /// Checks the options, finds the RAM loader, opens the port. In this order, so that mistakes in the command line
     /// show before anything is touched.
     pub(crate) fn open(options: &Options, reporter: &'r mut dyn Reporter) -> Result<Context<'r>, Failure> {
-        let name = options.port.as_deref().ok_or_else(|| {
-            Failure::usage(
-                "no port was given",
-                "Name one with --port, as /dev/ttyUSB0 or rfc2217://HOST:PORT, or in bl702.local.toml; `--port emulated` needs no hardware.",
-            )
-        })?;
+        let name = &super::ports::resolve(options, reporter)?;
         let target = Target::parse(name)?;
         let image = find_loader(options, &target, reporter)?;
         let mut connect = options.connect_options(name, image)?;
@@ -48,9 +45,40 @@ impl<'r> Context<'r> {
         connect.timing = connect.timing.allowing_for(port.round_trip());
         reporter.event(port.now(), &Event::Adapter(port.adapter_latency()));
         if let Some(path) = &options.record {
-            port = Box::new(Recorder::create(port, path, name, connect.boot_baud_bps)?);
+            let path = path.to_string_lossy().replace("{port}", &options.label());
+            port = Box::new(Recorder::create(port, Path::new(&path), name, connect.boot_baud_bps)?);
         }
         Ok(Context { options: Arc::new(connect), port, reporter, stop })
+    }
+
+    /// As [`open`](Self::open), to ask who answers: nothing is uploaded, and nobody is asked to lend a hand.
+    pub(crate) fn open_to_ask(
+        options: &Options,
+        reporter: &'r mut dyn Reporter,
+    ) -> Result<Context<'r>, Failure> {
+        let mut context = Context::open(options, reporter)?;
+        let connect = Arc::make_mut(&mut context.options);
+        connect.loader = None;
+        connect.timing.hands = bl702_flasher::Nanos::ZERO;
+        Ok(context)
+    }
+
+    /// What the module says about itself, be it the ROM or a RAM loader that runs already.
+    pub(crate) fn who_answers(&mut self) -> Result<BootInfo, Failure> {
+        let options = Arc::new(ConnectOptions { loader: None, ..(*self.options).clone() });
+        let report = self.run(|link| flow::info(link, options, After::Reset))?;
+        Ok(report.boot_info)
+    }
+
+    /// The chip id, of which only the ROM knows.
+    pub(crate) fn chip_id(&mut self) -> Result<String, Failure> {
+        match self.who_answers()? {
+            BootInfo::Rom(rom) => Ok(rom.chip_id_text()),
+            BootInfo::Loader(_) => Err(Failure::usage(
+                "a RAM loader was running, which does not tell the chip id",
+                "Run it again: the module was restarted now. Or use {port} in the file's name.",
+            )),
+        }
     }
 
     /// Runs a flow to its end. Flash content that only this program still holds is written to a file.
@@ -231,8 +259,14 @@ fn warn_of_unknown(image: &LoaderImage, reporter: &mut dyn Reporter) {
     }
 }
 
-/// Set by Ctrl-C or a request to terminate; the second Ctrl-C ends the program at once.
+/// Set by Ctrl-C or a request to terminate, for all modules at once.
 fn stop_flag() -> Arc<AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    Arc::clone(FLAG.get_or_init(new_stop_flag))
+}
+
+/// The second Ctrl-C ends the program at once.
+fn new_stop_flag() -> Arc<AtomicBool> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -14,14 +14,16 @@ use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
 
-const PORT_HELP: &str = "Port: a tty such as /dev/ttyUSB0, rfc2217://HOST:PORT, or emulated[:PROFILE][?flash=FILE&start=loader&...]";
-
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Options {
-    // Not a doc comment: the brackets would be taken for a link.
-    #[arg(long, short, global = true, value_name = "PORT", help = PORT_HELP)]
+    /// The port of this run; `--port` stands in [`Selection`](super::units::Selection), as it may be given more than once.
+    #[arg(skip)]
     pub(crate) port: Option<String>,
+
+    /// What `{port}` in a file's name becomes, if several modules are at work.
+    #[arg(skip)]
+    unit_label: Option<String>,
 
     /// Rate for the boot ROM [default: 500000]
     #[arg(long, global = true, value_name = "BAUD", value_parser = number)]
@@ -107,6 +109,17 @@ pub(crate) enum TimingArg {
 }
 
 impl Options {
+    /// The same for one of several modules.
+    pub(crate) fn for_unit(&self, port: &str, label: String) -> Options {
+        Options { port: Some(port.to_owned()), unit_label: Some(label), ..self.clone() }
+    }
+
+    /// What `{port}` in a file's name becomes.
+    pub(crate) fn label(&self) -> String {
+        let port = self.port.as_deref().unwrap_or_default();
+        self.unit_label.clone().unwrap_or_else(|| super::units::label(port))
+    }
+
     /// Reads the files and the environment, and takes from them what the command line does not say. To be called once,
     /// before anything else.
     ///

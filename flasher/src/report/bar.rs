@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use bl702_flasher::Nanos;
 use bl702_flasher::event::Phase;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::print_error;
 
@@ -30,6 +30,8 @@ pub(super) struct Progress {
     on_terminal: bool,
     phases: Vec<Running>,
     bar: Option<(Phase, ProgressBar)>,
+    /// One of several modules: its name, and the bars of all.
+    unit: Option<(String, MultiProgress)>,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,12 @@ struct Running {
 
 impl Progress {
     pub(super) fn new() -> Progress {
-        Progress { on_terminal: std::io::stderr().is_terminal(), phases: Vec::new(), bar: None }
+        Progress { on_terminal: std::io::stderr().is_terminal(), phases: Vec::new(), bar: None, unit: None }
+    }
+
+    /// Progress of one of several modules, which has one line for all its phases.
+    pub(super) fn of_unit(name: String, bars: MultiProgress) -> Progress {
+        Progress { unit: Some((name, bars)), ..Progress::new() }
     }
 
     /// So many bytes of a phase are done at time `at`.
@@ -66,25 +73,43 @@ impl Progress {
         if self.on_terminal {
             self.draw(at, phase);
         } else {
-            running.tell(at);
+            let name = self.unit.as_ref().map_or(String::new(), |(name, _)| format!("{name}: "));
+            running.tell(at, &name);
         }
     }
 
     fn draw(&mut self, at: Nanos, phase: Phase) {
-        let Some(running) = self.phases.iter().find(|running| running.phase == phase) else { return };
+        let Some(index) = self.phases.iter().position(|running| running.phase == phase) else { return };
         if self.bar.as_ref().is_none_or(|(shown, _)| *shown != phase) {
-            if let Some((_, bar)) = self.bar.take() {
-                bar.finish_and_clear();
-            }
-            self.bar = Some((phase, new_bar(phase, running.total_bytes)));
+            self.bar = Some((phase, self.bar_of(phase, self.phases[index].total_bytes)));
         }
+        let running = &self.phases[index];
         if let Some((_, bar)) = &self.bar {
             bar.set_length(running.total_bytes);
             bar.set_message(running.pace(at));
             bar.set_position(running.done_bytes);
         }
-        if running.done_bytes == running.total_bytes {
+        if running.done_bytes == running.total_bytes && self.unit.is_none() {
             self.end();
+        }
+    }
+
+    /// A bar for a phase, instead of the one before.
+    fn bar_of(&mut self, phase: Phase, total_bytes: u64) -> ProgressBar {
+        let before = self.bar.take().map(|(_, bar)| bar);
+        match (&self.unit, before) {
+            (Some((name, _)), Some(bar)) => {
+                bar.set_prefix(format!("{name} {}", label(phase)));
+                bar.set_message("");
+                bar
+            }
+            (Some((name, bars)), None) => bars.add(new_bar(format!("{name} {}", label(phase)), total_bytes)),
+            (None, before) => {
+                if let Some(bar) = before {
+                    bar.finish_and_clear();
+                }
+                new_bar(label(phase).to_owned(), total_bytes)
+            }
         }
     }
 
@@ -97,9 +122,10 @@ impl Progress {
 
     /// Writes a line on standard error without disturbing the bar.
     pub(super) fn line(&self, line: &str) {
-        match &self.bar {
-            Some((_, bar)) => bar.suspend(|| print_error(line)),
-            None => print_error(line),
+        match (&self.unit, &self.bar) {
+            (Some((_, bars)), _) => bars.suspend(|| print_error(line)),
+            (None, Some((_, bar))) => bar.suspend(|| print_error(line)),
+            (None, None) => print_error(line),
         }
     }
 }
@@ -111,7 +137,7 @@ impl Running {
     }
 
     /// A line at a quarter, a half, three quarters of what takes long, and at the end.
-    fn tell(&mut self, at: Nanos) {
+    fn tell(&mut self, at: Nanos, name: &str) {
         const LONG_BYTES: u64 = 128 * 1024;
         let quarters = self.done_bytes * 4 / self.total_bytes.max(1);
         if quarters == self.told_quarters || (self.total_bytes < LONG_BYTES && quarters < 4) {
@@ -120,7 +146,7 @@ impl Running {
         self.told_quarters = quarters;
         let percent = self.done_bytes * 100 / self.total_bytes.max(1);
         print_error(&format!(
-            "{} {percent} % of {} bytes{}",
+            "{name}{} {percent} % of {} bytes{}",
             label(self.phase),
             self.total_bytes,
             self.pace(at)
@@ -128,13 +154,13 @@ impl Running {
     }
 }
 
-fn new_bar(phase: Phase, total_bytes: u64) -> ProgressBar {
+fn new_bar(prefix: String, total_bytes: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr());
     let template = "{prefix:<24} [{bar:32}] {bytes}/{total_bytes}{msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_prefix(label(phase));
+    bar.set_prefix(prefix);
     bar
 }
 
@@ -161,7 +187,7 @@ mod tests {
 
     #[test]
     fn phases_that_alternate_keep_their_own_count() {
-        let mut progress = Progress { on_terminal: false, phases: Vec::new(), bar: None };
+        let mut progress = Progress { on_terminal: false, phases: Vec::new(), bar: None, unit: None };
         progress.update(Nanos::from_secs(1), Phase::Erase, 10, 20);
         progress.update(Nanos::from_secs(2), Phase::Program, 5, 50);
         progress.update(Nanos::from_secs(3), Phase::Erase, 20, 20);

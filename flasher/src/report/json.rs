@@ -18,11 +18,8 @@ impl Reporter for Json {
     }
 
     fn event(&mut self, at: Nanos, event: &Event) {
-        // Strings, numbers and lists of these cannot fail to serialise.
-        let mut value = serde_json::to_value(event).unwrap_or_default();
-        value["time_ms"] = json!(at.as_millis());
-        let name = value["event"].as_str().unwrap_or_default().to_owned();
-        print_event(&name, value);
+        let (name, fields) = event_fields(at, event);
+        print_event(&name, fields);
     }
 
     fn text_to_stderr(&mut self) {}
@@ -43,6 +40,15 @@ impl Reporter for Json {
         value["command"] = json!(command);
         print_event("finished", value);
     }
+}
+
+/// The name of an event and its fields.
+pub(super) fn event_fields(at: Nanos, event: &Event) -> (String, Value) {
+    // Strings, numbers and lists of these cannot fail to serialise.
+    let mut value = serde_json::to_value(event).unwrap_or_default();
+    value["time_ms"] = json!(at.as_millis());
+    let name = value["event"].as_str().unwrap_or_default().to_owned();
+    (name, value)
 }
 
 /// One line, `event` first, for people who look at it.

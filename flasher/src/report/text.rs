@@ -50,7 +50,7 @@ impl Reporter for Text {
 }
 
 /// What failed, in which state the flash is, what to do.
-fn failure_lines(failure: &Failure) -> Vec<String> {
+pub(super) fn failure_lines(failure: &Failure) -> Vec<String> {
     let mut lines = vec![format!("error: {}", failure.message())];
     if let Some(cause) = failure.cause() {
         lines.push(format!("likely cause: {cause}"));
@@ -69,7 +69,7 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
     lines
 }
 
-fn line_of(event: &Event) -> Option<String> {
+pub(super) fn line_of(event: &Event) -> Option<String> {
     Some(match event {
         Event::Bound { part, bound_ms } => bound_text(part, *bound_ms),
         // Whether asking did anything the driver does not tell.
