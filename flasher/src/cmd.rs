@@ -11,6 +11,7 @@ mod explain;
 mod files;
 mod image;
 mod info;
+mod loader;
 mod monitor;
 mod options;
 mod part_file;
@@ -68,6 +69,9 @@ enum Command {
     Erase(erase::Args),
     /// List serial ports, what their adapters are, and what answers at them
     Ports(ports::Args),
+    /// Say which RAM loader is used; get it from the vendor's published package; needs no module
+    #[command(subcommand)]
+    Loader(loader::Command),
     /// Restart the module
     Reset(reset::Args),
     /// Load an image into RAM and start it; the flash stays as it is
@@ -131,6 +135,7 @@ impl Command {
             Command::Restore(_) => "restore",
             Command::Verify(_) => "verify",
             Command::Ports(_) => "ports",
+            Command::Loader(command) => command.name(),
             Command::Erase(_) => "erase",
             Command::Run(_) => "run",
             Command::Monitor(_) => "monitor",
@@ -174,6 +179,7 @@ impl Command {
             Command::Restore(args) => restore::run(args, options, reporter),
             Command::Verify(args) => verify::run(args, options, reporter),
             Command::Ports(args) => ports::run(args, options),
+            Command::Loader(command) => loader::run(command, options),
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Run(args) => run::run(args, options, reporter),
             Command::Monitor(args) => monitor::run(args, options, reporter),

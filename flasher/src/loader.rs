@@ -11,7 +11,7 @@ use bl702_protocol::image::ram_image::RamImageError;
 pub use image::{LoaderImage, MAX_FILE_BYTES};
 pub(crate) use known::known_build as known;
 pub use known::{KnownBuild, PUBLISHED};
-pub use search::{Environment, HOW_TO_OBTAIN, candidates, find};
+pub use search::{Environment, HOW_TO_OBTAIN, IN_PACKAGES, candidates, find};
 
 /// Why there is no RAM loader to upload.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,8 @@ use super::{LoaderError, LoaderImage};
 /// How a person gets one. The image is the vendor's and cannot be shipped with this program.
 pub const HOW_TO_OBTAIN: &str = "\
 The RAM loader is the vendor's and is not shipped with this program. Get it once with\n\
+    bl702-flash loader install\n\
+which takes it out of the vendor's published Python package, or do the same by hand:\n\
     pip download --no-deps bflb-mcu-tool-uart\n\
     tar xzf bflb-mcu-tool-uart-*.tar.gz\n\
 and name the file bflb-mcu-tool-uart-*/bflb_mcu_tool/chips/bl702/eflash_loader/eflash_loader_32m.bin with --loader,\n\
@@ -15,7 +17,7 @@ or install the package (pip install bflb-mcu-tool-uart, in a virtual environment
 
 /// Where the package keeps the image, below a folder of Python packages: bflb-mcu-tool, bflb-mcu-tool-uart,
 /// bflb-iot-tool and bflb-iot-tool-uart install the same file.
-const IN_PACKAGES: [&str; 2] = [
+pub const IN_PACKAGES: [&str; 2] = [
     "bflb_mcu_tool/chips/bl702/eflash_loader/eflash_loader_32m.bin",
     "bflb_iot_tool/chips/bl702/eflash_loader/eflash_loader_32m.bin",
 ];
@@ -26,6 +28,8 @@ const PROGRAMS: [&str; 2] = ["bflb-mcu-tool", "bflb-iot-tool"];
 /// What of the process environment the search looks at.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
+    /// The folder of this user's data: `XDG_DATA_HOME`, or `.local/share` in `HOME`; `LOCALAPPDATA` on Windows.
+    pub data: Option<PathBuf>,
     /// `VIRTUAL_ENV`.
     pub virtual_env: Option<PathBuf>,
     /// `HOME`.
@@ -41,12 +45,23 @@ impl Environment {
     pub fn of_process() -> Environment {
         let path_of =
             |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
+        let home = path_of("HOME");
+        let data = match cfg!(windows) {
+            true => path_of("LOCALAPPDATA"),
+            false => path_of("XDG_DATA_HOME").or_else(|| Some(home.as_ref()?.join(".local/share"))),
+        };
         Environment {
+            data,
             virtual_env: path_of("VIRTUAL_ENV"),
-            home: path_of("HOME"),
+            home,
             path: std::env::var_os("PATH"),
             system: vec![PathBuf::from("/usr/local"), PathBuf::from("/usr")],
         }
+    }
+
+    /// Where `bl702-flash loader install` keeps the image; `None` if this user has no folder for data.
+    pub fn installed(&self) -> Option<PathBuf> {
+        self.data.as_ref().map(|data| data.join("bl702-flash/eflash_loader_32m.bin"))
     }
 
     /// Roots that may hold `lib/python3*/site-packages`, the nearest first.
@@ -73,7 +88,8 @@ impl Environment {
 
 /// Files that would be taken, in order, whether they exist or not, as far as folders can be listed.
 pub fn candidates(environment: &Environment) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+    // What somebody has installed on purpose comes first.
+    let mut files: Vec<PathBuf> = environment.installed().into_iter().collect();
     for root in environment.roots() {
         let pythons = children(&root.join("lib")).into_iter().filter(|folder| {
             folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("python3"))
@@ -121,6 +137,7 @@ mod tests {
     fn a_virtual_environment_comes_before_the_system() {
         let folder = tempfile::tempdir().unwrap();
         let environment = Environment {
+            data: Some(folder.path().join("data")),
             virtual_env: Some(folder.path().join("venv")),
             home: Some(folder.path().join("home")),
             path: None,
@@ -134,6 +151,8 @@ mod tests {
         assert_eq!(candidates(&environment).iter().find(|file| file.is_file()), Some(&home));
         let venv = put(folder.path(), &format!("venv/lib/python3.13/site-packages/{}", IN_PACKAGES[0]));
         assert_eq!(candidates(&environment).iter().find(|file| file.is_file()), Some(&venv));
+        let installed = put(folder.path(), "data/bl702-flash/eflash_loader_32m.bin");
+        assert_eq!(candidates(&environment).iter().find(|file| file.is_file()), Some(&installed));
         // Found, but four bytes are no image.
         assert!(matches!(find(&environment), Err(LoaderError::NotAnImage { .. })));
     }
