@@ -118,6 +118,8 @@ impl Workbench {
             .env("HOME", self.path())
             .env("PATH", "")
             .env("TZ", "UTC")
+            // No adapter of this machine is ever found by itself.
+            .env("BL702_SYSTEM_ROOT", self.path().join("no-system"))
             .current_dir(self.path());
         command
     }

@@ -30,7 +30,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, options: &Options) -> Result<Outcome, Failure> {
-    let ports = list::list();
+    let ports = found();
     let mut text = Vec::new();
     let mut rows = Vec::new();
     for port in ports.iter().filter(|port| is_wanted(port, options)) {
@@ -62,6 +62,16 @@ pub(crate) fn run(args: &Args, options: &Options) -> Result<Outcome, Failure> {
         text.push(LOOK_FOR.to_owned());
     }
     Ok(Outcome::new(text, json!({"ports": rows})))
+}
+
+/// The serial ports of this machine; or of the system whose `/sys` and `/dev` lie in the folder that
+/// `BL702_SYSTEM_ROOT` names, so that tests do not meet what is plugged in.
+pub(crate) fn found() -> Vec<FoundPort> {
+    #[cfg(target_os = "linux")]
+    if let Some(root) = std::env::var_os("BL702_SYSTEM_ROOT") {
+        return list::list_in(std::path::Path::new(&root));
+    }
+    list::list()
 }
 
 fn is_wanted(port: &FoundPort, options: &Options) -> bool {
@@ -135,7 +145,7 @@ pub(crate) fn none_found() -> Failure {
 /// # Errors
 /// Exit status 2: there is none, or there are several.
 pub(crate) fn the_only_one() -> Result<FoundPort, Failure> {
-    only_one(list::list().into_iter().filter(FoundPort::is_plausible).collect(), "no port was given")
+    only_one(found().into_iter().filter(FoundPort::is_plausible).collect(), "no port was given")
 }
 
 fn only_one(mut ports: Vec<FoundPort>, why: &str) -> Result<FoundPort, Failure> {
@@ -159,7 +169,7 @@ fn only_one(mut ports: Vec<FoundPort>, why: &str) -> Result<FoundPort, Failure> 
 pub(crate) fn resolve(options: &Options, reporter: &mut dyn Reporter) -> Result<String, Failure> {
     let port = match options.port.as_deref() {
         None => the_only_one()?,
-        Some(name) if UsbSelector::is_meant_by(name) => by_adapter(name, list::list())?,
+        Some(name) if UsbSelector::is_meant_by(name) => by_adapter(name, found())?,
         Some(name) => return Ok(name.to_owned()),
     };
     let text = format!("port {}: {}", port.path.display(), port.description());

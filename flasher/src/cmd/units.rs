@@ -205,7 +205,7 @@ fn ports(options: &Options, selection: &Selection) -> Result<Vec<String>, Failur
         return Err(Failure::usage("--all and --port exclude each other", "Give one of them."));
     }
     if selection.all {
-        let found = list::list().into_iter().filter(list::FoundPort::is_plausible);
+        let found = super::ports::found().into_iter().filter(list::FoundPort::is_plausible);
         let ports: Vec<String> = found.map(|port| port.path.display().to_string()).collect();
         if ports.is_empty() {
             return Err(super::ports::none_found());
