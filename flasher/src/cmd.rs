@@ -164,9 +164,12 @@ impl Command {
     fn unit_file(&self) -> Option<Option<&Path>> {
         match self {
             Command::Backup(args) => Some(Some(args.file())),
-            Command::Info | Command::Write(_) | Command::Verify(_) | Command::Erase(_) | Command::Reset => {
-                Some(None)
-            }
+            Command::Info(_)
+            | Command::Write(_)
+            | Command::Restore(_)
+            | Command::Verify(_)
+            | Command::Erase(_)
+            | Command::Reset(_) => Some(None),
             _ => None,
         }
     }

@@ -173,7 +173,7 @@ pub(crate) fn resolve(options: &Options, reporter: &mut dyn Reporter) -> Result<
         Some(name) => return Ok(name.to_owned()),
     };
     let text = format!("port {}: {}", port.path.display(), port.description());
-    reporter.event(Nanos::ZERO, &Event::Warning { text });
+    reporter.event(Nanos::ZERO, &Event::Note { text });
     Ok(port.path.display().to_string())
 }
 
