@@ -34,6 +34,7 @@
 mod chip;
 pub mod conformance;
 pub mod control;
+pub mod divergence;
 pub mod event;
 pub mod fault;
 pub mod firmware;

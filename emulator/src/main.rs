@@ -28,6 +28,13 @@ enum Command {
     Ctl(cmd::ctl::CtlArgs),
     /// Decode a recording for people
     Trace(cmd::trace::TraceArgs),
+    /// Run an unmodified client against a real or remote module, and record it
+    #[cfg(target_os = "linux")]
+    Proxy(cmd::proxy::ProxyArgs),
+    /// Send the host's side of a recording to a fresh module, and tell where it answers otherwise
+    Replay(cmd::replay::ReplayArgs),
+    /// Times for a profile from recordings of a module
+    Fit(cmd::fit::FitArgs),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +45,10 @@ fn main() -> ExitCode {
         Command::Check(args) => return cmd::check::run(&args),
         Command::Faults(args) => cmd::faults::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Ctl(args) => cmd::ctl::run(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(target_os = "linux")]
+        Command::Proxy(args) => cmd::proxy::run(&args),
+        Command::Replay(args) => cmd::replay::run(&args),
+        Command::Fit(args) => cmd::fit::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => cmd::trace::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {

@@ -11,7 +11,8 @@
 //! The first line names the version and the profile. Times are nanoseconds since the start of the recording; of a
 //! burst it is the start of its first byte. `bytes` is lower-case hex. `lines` holds the lines that are known or have
 //! changed: `enable` and `boot` are levels at the module (true: high), `dtr` and `rts` are states as a program sets
-//! them (true: asserted). Fields that a reader does not know are ignored.
+//! them (true: asserted). `"repeat":4096` beside `bytes` says that they follow each other so many times; recorders need not
+//! write it. Fields that a reader does not know are ignored.
 //!
 //! The crate does no input or output: [`to_line`] and [`parse_line`] work on single lines, [`RecordReader`] on bytes as
 //! they come from wherever.
@@ -23,7 +24,7 @@ use crate::time::Nanos;
 mod dissect;
 mod reader;
 
-pub use dissect::{DecodedKind, DecodedLine, Dissector};
+pub use dissect::{DecodedKind, DecodedLine, Dissector, Exchange, Requested, Side, Word, exchanges};
 pub use reader::{CutLine, LineError, MAX_LINE_BYTES, RecordReader};
 
 /// The version that [`to_line`] writes and [`parse_line`] takes.
@@ -182,7 +183,12 @@ pub fn parse_line(line: &str) -> Result<Record, TraceError> {
     let syntax = |error: serde_json::Error| TraceError::Syntax { reason: error.to_string() };
     // By hand, not by trying one after the other, so that the message names the field that is wrong.
     let record = if value.get("bytes").is_some() {
-        Record::Bytes(serde_json::from_value(value).map_err(syntax)?)
+        let repeat = value.get("repeat").cloned();
+        let mut burst: BytesRecord = serde_json::from_value(value).map_err(syntax)?;
+        if let Some(repeat) = repeat {
+            burst.bytes = repeated(&burst.bytes, &repeat)?;
+        }
+        Record::Bytes(burst)
     } else if value.get("lines").is_some() {
         Record::Lines(serde_json::from_value(value).map_err(syntax)?)
     } else if value.get("event").is_some() {
@@ -195,6 +201,19 @@ pub fn parse_line(line: &str) -> Result<Record, TraceError> {
         Record::Header(header)
     };
     Ok(record)
+}
+
+/// A burst that is written down in short.
+fn repeated(bytes: &[u8], repeat: &serde_json::Value) -> Result<Vec<u8>, TraceError> {
+    let count = repeat.as_u64().and_then(|count| usize::try_from(count).ok());
+    match count.and_then(|count| count.checked_mul(bytes.len()).map(|length| (count, length))) {
+        Some((count, length)) if length <= MAX_LINE_BYTES => Ok(bytes.repeat(count)),
+        _ => {
+            let reason =
+                format!("\"repeat\" is {repeat}, must be a number that gives {MAX_LINE_BYTES} bytes at most");
+            Err(TraceError::Syntax { reason })
+        }
+    }
 }
 
 mod hex_bytes {

@@ -36,8 +36,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Entry;
 use crate::runner::Verdict;
-use crate::target::Target;
+use crate::target::{Setup, Target};
 
+pub mod collect;
+pub mod junit;
+pub mod ndjson;
+pub mod page;
 mod recorded;
 mod watcher;
 
@@ -318,11 +322,11 @@ pub fn logged(entry: &Entry, run: impl FnOnce(&Entry) -> Verdict) -> Verdict {
 }
 
 /// The same target; recorded, if the scenario that runs on this thread is written down.
-pub fn recorded(target: Box<dyn Target>, profile: &str) -> Box<dyn Target> {
+pub fn recorded(target: Box<dyn Target>, setup: &Setup) -> Box<dyn Target> {
     match with_current(ScenarioLog::recording) {
         None => target,
         Some(path) => {
-            let recorded = Recorded::new(target, &path, profile, PORT_BAUD_BPS);
+            let recorded = Recorded::new(target, &path, setup, PORT_BAUD_BPS);
             Box::new(recorded.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display())))
         }
     }

@@ -193,7 +193,7 @@ impl World {
         if self.target.is_none() {
             let setup = self.setup.clone();
             let target = self.note(power_up(&setup))?;
-            let mut target = report::recorded(target, &setup.profile);
+            let mut target = report::recorded(target, &setup);
             // Nobody meets a module in its first moments, but for who powers it: it has started when the scenario does.
             host::listen(target.port(), STARTED)?;
             self.story = target.story();

@@ -142,7 +142,7 @@ async fn serve(arguments: &ExecArgs, guardian: Guardian) -> Result<Done, Stop> {
         observing.lock().unwrap_or_else(PoisonError::into_inner).observe(observation);
     }));
     // Who names a wiring wants just that; else a client that knows of no lines finds a module that runs.
-    let follows_at_once = arguments.module.wiring.is_some();
+    let follows_at_once = arguments.module.board.wiring.is_some();
     options.driver = Some(SerialDriver { follows_at_once });
     let (notices, heard) = unbounded_channel();
     let mut port = Port::new(module, options, Some(watch.as_ref()), notices.clone())?;
@@ -195,7 +195,7 @@ fn announce(arguments: &ExecArgs, pty: &Path, services: &ServiceAddresses) {
     let _ = writeln!(io::stderr(), "bl702-emu exec: the module is at {}{network}{control}", pty.display());
 }
 
-const INOTIFY_ADVICE: &str = "see /proc/sys/fs/inotify/max_user_instances";
+pub(super) const INOTIFY_ADVICE: &str = "see /proc/sys/fs/inotify/max_user_instances";
 
 fn client_report(arguments: &ExecArgs, end: ClientEnd, used_modem_lines: bool) -> ClientReport {
     let command = arguments.client.iter().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -208,7 +208,7 @@ fn client_report(arguments: &ExecArgs, end: ClientEnd, used_modem_lines: bool) -
 
 fn note_on_lines(arguments: &ExecArgs, report: &Report) -> &'static str {
     let used = report.client.as_ref().is_some_and(|client| client.used_modem_lines);
-    if used || arguments.module.wiring.is_some() || report.bytes.to_module == 0 {
+    if used || arguments.module.board.wiring.is_some() || report.bytes.to_module == 0 {
         return "";
     }
     "  note        the client changed no modem line, so none reached the module; with --wiring they do from the open on\n"
@@ -295,7 +295,7 @@ fn write_report(mut file: File, report: &Report) -> io::Result<()> {
 }
 
 /// The exit statuses are those of `env(1)` and shells where the client is at fault.
-fn not_launched(error: LaunchError) -> Result<ExitCode, Failure> {
+pub(super) fn not_launched(error: LaunchError) -> Result<ExitCode, Failure> {
     const FALLBACK: &str = "run the module by itself, `bl702-emu run --link PATH`, and the client against PATH: a pty has no modem lines, so \
         press reset and set BOOT by hand (--wiring none); or give the client a port with lines by --rfc2217";
     match &error {

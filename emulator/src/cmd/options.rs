@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bl702_emulator::Nanos;
 use bl702_emulator::fault::catalogue::load;
 use bl702_emulator::flash::FlashSpeed;
-use bl702_emulator::module::{Module, Start};
+use bl702_emulator::module::{Module, ModuleBuilder, Start};
 use bl702_emulator::profile::{Boot, Profile, Wiring};
 use bl702_emulator::transport::held_file::{HeldMemories, open_efuse, open_flash};
 use bl702_emulator::transport::pace::Pace;
@@ -18,20 +18,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::failure::Failure;
 
-/// What a module is like and how it is served.
+/// What a board is like.
 #[derive(Args, Debug)]
-pub(crate) struct ModuleOptions {
+pub(crate) struct BoardOptions {
     /// Board profile: a built-in name or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "xt-zb2")]
     pub(crate) profile: String,
-
-    /// Raw image that holds the flash; made erased if absent, always up to date, kept when the emulator ends
-    #[arg(long, value_name = "FILE")]
-    pub(crate) flash: Option<PathBuf>,
-
-    /// 128 raw bytes that hold the fuses; made from the profile if absent; burns are kept
-    #[arg(long, value_name = "FILE")]
-    pub(crate) efuse: Option<PathBuf>,
 
     /// Let this go wrong: a name that `bl702-emu faults` lists, or a plan in a TOML file; may be given more than once
     #[arg(long = "fault", value_name = "NAME|FILE")]
@@ -41,10 +33,6 @@ pub(crate) struct ModuleOptions {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
-    /// wire: everything takes the chip's time; none: delays and busy times are jumped over
-    #[arg(long, value_name = "PACE", default_value = "wire", value_parser = pace_parser())]
-    pub(crate) pace: Pace,
-
     /// Level of the BOOT pin, or the modem line it follows (asserted = low) [default: the profile's]
     #[arg(long, value_name = "LEVEL", value_parser = boot_parser())]
     pub(crate) boot: Option<Boot>,
@@ -52,6 +40,33 @@ pub(crate) struct ModuleOptions {
     /// The modem line that drives EN (asserted = low) [default: the profile's]
     #[arg(long, value_name = "WIRING", value_parser = wiring_parser())]
     pub(crate) wiring: Option<Wiring>,
+
+    /// Busy times of the flash: the data sheet's typical or its worst ones [default: the profile's]
+    #[arg(long, value_name = "SPEED", value_parser = flash_speed_parser())]
+    pub(crate) flash_speed: Option<FlashSpeed>,
+
+    /// Real over nominal duration of the boot ROM's waits [default: the profile's, 0.5]
+    #[arg(long, value_name = "F")]
+    pub(crate) rom_time_scale: Option<f64>,
+}
+
+/// What a module is like and how it is served.
+#[derive(Args, Debug)]
+pub(crate) struct ModuleOptions {
+    #[command(flatten)]
+    pub(crate) board: BoardOptions,
+
+    /// Raw image that holds the flash; made erased if absent, always up to date, kept when the emulator ends
+    #[arg(long, value_name = "FILE")]
+    pub(crate) flash: Option<PathBuf>,
+
+    /// 128 raw bytes that hold the fuses; made from the profile if absent; burns are kept
+    #[arg(long, value_name = "FILE")]
+    pub(crate) efuse: Option<PathBuf>,
+
+    /// wire: everything takes the chip's time; none: delays and busy times are jumped over
+    #[arg(long, value_name = "PACE", default_value = "wire", value_parser = pace_parser())]
+    pub(crate) pace: Pace,
 
     /// What runs first; loader: as after somebody else's upload
     #[arg(long, value_name = "STAGE", default_value = "rom", value_parser = start_parser())]
@@ -64,17 +79,9 @@ pub(crate) struct ModuleOptions {
     /// How long an adapter keeps each reply
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub(crate) latency_ms: u64,
-
-    /// Busy times of the flash: the data sheet's typical or its worst ones [default: the profile's]
-    #[arg(long, value_name = "SPEED", value_parser = flash_speed_parser())]
-    pub(crate) flash_speed: Option<FlashSpeed>,
-
-    /// Real over nominal duration of the boot ROM's waits [default: the profile's, 0.5]
-    #[arg(long, value_name = "F")]
-    pub(crate) rom_time_scale: Option<f64>,
 }
 
-impl ModuleOptions {
+impl BoardOptions {
     /// The profile with what the options change in it.
     pub(crate) fn profile(&self) -> Result<Profile, Failure> {
         let mut profile = load_profile(&self.profile)?;
@@ -100,9 +107,25 @@ impl ModuleOptions {
         Ok(profile)
     }
 
+    /// A module with the faults and the seed of these options, to be made complete.
+    pub(crate) fn module(&self, profile: &Profile, seed: u64) -> Result<ModuleBuilder, Failure> {
+        let mut builder = Module::builder(profile.clone()).seed(seed);
+        for word in &self.faults {
+            builder = builder.faults(load(word)?);
+        }
+        Ok(builder)
+    }
+}
+
+impl ModuleOptions {
+    /// The profile with what the options change in it.
+    pub(crate) fn profile(&self) -> Result<Profile, Failure> {
+        self.board.profile()
+    }
+
     /// The seed of one of several modules.
     pub(crate) fn seed_of(&self, index: Option<usize>) -> u64 {
-        self.seed.wrapping_add(index.unwrap_or(0) as u64)
+        self.board.seed.wrapping_add(index.unwrap_or(0) as u64)
     }
 
     /// The module and what serves it. Of several modules (`index`), each has files of its own: `FILE-0`, `FILE-1`...
@@ -112,13 +135,8 @@ impl ModuleOptions {
         index: Option<usize>,
     ) -> Result<(Module, PortOptions), Failure> {
         let levels = pins(profile.wiring, profile.boot, ModemLines::default());
-        let mut builder = Module::builder(profile.clone())
-            .boot_high(levels.boot_high)
-            .start(self.start)
-            .seed(self.seed_of(index));
-        for word in &self.faults {
-            builder = builder.faults(load(word)?);
-        }
+        let mut builder =
+            self.board.module(profile, self.seed_of(index))?.boot_high(levels.boot_high).start(self.start);
         let mut memories = HeldMemories::default();
         if let Some(path) = &self.flash {
             let (file, contents) = open_flash(&numbered(path, index), profile.flash_part.capacity_bytes)?;
@@ -199,7 +217,7 @@ fn wiring_parser() -> impl TypedValueParser<Value = Wiring> {
     words(&[("rts-en", Wiring::RtsEn), ("dtr-en", Wiring::DtrEn), ("none", Wiring::None)])
 }
 
-fn start_parser() -> impl TypedValueParser<Value = Start> {
+pub(crate) fn start_parser() -> impl TypedValueParser<Value = Start> {
     words(&[("rom", Start::Rom), ("loader", Start::Loader)])
 }
 

@@ -215,7 +215,7 @@ fn addresses(arguments: &RunArgs, profile: &Profile, places: &[Place]) -> Value 
     let mut all = modules.first().cloned().unwrap_or_default();
     all["pid"] = json!(std::process::id());
     all["profile"] = json!(profile.name);
-    all["seed"] = json!(arguments.module.seed);
+    all["seed"] = json!(arguments.module.board.seed);
     all["modules"] = json!(modules);
     all
 }

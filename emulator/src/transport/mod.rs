@@ -8,6 +8,8 @@
 //! | [`outbox`] | what the client's rate makes of the chip's bytes, and when they are due (sans-IO) |
 //! | [`serve`] | one module at one pty, until the program ends |
 //! | [`rfc2217`] | the same port for a client on the network |
+//! | `remote` | a port that leads to a module somewhere else |
+//! | `proxy` | a pty in front of it, and a recording of all that goes through |
 //! | [`clients`] | who has the pty open |
 //! | [`held_file`] | the files behind flash and fuses |
 //! | [`record`] | recordings |
@@ -32,9 +34,13 @@ pub mod modem;
 mod network;
 pub mod outbox;
 pub mod pace;
+#[cfg(target_os = "linux")]
+pub mod proxy;
 pub mod pty;
 pub(crate) mod readiness;
 pub mod record;
+#[cfg(target_os = "linux")]
+pub mod remote;
 pub mod rfc2217;
 pub mod serve;
 pub mod status;

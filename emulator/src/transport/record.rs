@@ -15,6 +15,7 @@ use crate::Nanos;
 use crate::event::TimedEvent;
 use crate::line::Burst;
 use crate::module::Module;
+use crate::transport::wiring::ModemLines;
 
 mod describe;
 mod growth;
@@ -70,6 +71,11 @@ pub struct Recorder {
 impl Recorder {
     /// Begins a recording in `path`. An older recording there is replaced, anything else is not.
     pub fn create(path: &Path, profile: &str) -> Result<Recorder, RecordError> {
+        Recorder::create_as(path, profile, TOOL)
+    }
+
+    /// The same for a recording that is not made at the chip: `tool` tells where.
+    pub fn create_as(path: &Path, profile: &str, tool: &str) -> Result<Recorder, RecordError> {
         let io_error = |doing| move |source| RecordError::Io { path: path.to_owned(), doing, source };
         let mut file = OpenOptions::new()
             .read(true)
@@ -92,7 +98,7 @@ impl Recorder {
         file.set_len(0).and_then(|()| file.rewind()).map_err(io_error("emptying"))?;
         let file = Some((path.to_owned(), file));
         let mut recorder = Recorder { file, followers: Vec::new(), pending: Vec::new(), run: None };
-        recorder.push(&Record::header(profile, TOOL));
+        recorder.push(&Record::header(profile, tool));
         recorder.flush()?;
         Ok(recorder)
     }
@@ -140,6 +146,13 @@ impl Recorder {
     pub fn pins(&mut self, at: Nanos, enable_high: bool, boot_high: bool) {
         self.end_run();
         self.push(&pins_record(at, enable_high, boot_high));
+    }
+
+    /// Modem lines as a program sets them.
+    pub fn modem_lines(&mut self, at: Nanos, lines: ModemLines) {
+        self.end_run();
+        let lines = LineLevels { dtr: Some(lines.dtr), rts: Some(lines.rts), ..LineLevels::default() };
+        self.push(&Record::Lines(LinesRecord { time_ns: at, lines }));
     }
 
     /// Something the chip did.

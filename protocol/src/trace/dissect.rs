@@ -15,11 +15,15 @@ use crate::time::Nanos;
 
 mod chip;
 mod describe;
+mod exchange;
 mod host;
 mod rom_parser;
 #[cfg(test)]
 mod tests;
 
+pub use exchange::{Exchange, Requested, Word, exchanges};
+
+use exchange::Ledger;
 use rom_parser::{RomFinds, RomParser};
 
 /// What a decoded line is about.
@@ -74,17 +78,20 @@ impl fmt::Display for DecodedLine {
 }
 
 /// Which program answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Side {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
     /// Not known yet; ids are looked up on both sides.
     #[default]
     Unknown,
+    /// The boot ROM.
     Rom,
+    /// The RAM loader.
     Loader,
 }
 
 impl Side {
-    fn text(self) -> &'static str {
+    /// Its name for people.
+    pub const fn text(self) -> &'static str {
         match self {
             Side::Unknown => "chip",
             Side::Rom => "boot ROM",
@@ -119,6 +126,10 @@ struct Pending {
     id: u8,
     name: &'static str,
     decoder: ReplyDecoder,
+    /// When the first byte of the word in progress began.
+    word_at: Option<Nanos>,
+    /// Its number in the ledger.
+    exchange: Option<usize>,
 }
 
 /// Pauses shorter than this are not mentioned.
@@ -154,6 +165,7 @@ pub struct Dissector {
     loader_errors: u8,
     quiet_since: Nanos,
     lines: Vec<DecodedLine>,
+    ledger: Ledger,
 }
 
 impl Dissector {

@@ -7,7 +7,9 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use bl702_emulator::module::Module;
+use bl702_emulator::divergence::start::ModuleAtStart;
+use bl702_emulator::module::{Module, Start};
+use bl702_emulator::profile::Boot;
 use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::port::{Port, PortError};
 use bl702_flasher::reset::Lines;
@@ -16,7 +18,7 @@ use bl702_protocol::trace::{Direction, EventRecord, LineLevels, LinesRecord, Rec
 use serde_json::Value;
 
 use crate::programs::Killer;
-use crate::target::{Lacks, Rates, Target, Unready};
+use crate::target::{Lacks, Rates, Setup, Target, Unready};
 
 /// Another target, and a recording of all that goes over its port and that is done to it.
 pub struct Recorded {
@@ -28,6 +30,23 @@ pub struct Recorded {
     sent_at: Nanos,
 }
 
+/// What a scenario says of the module it begins with, for replays of its recording.
+fn at_start(setup: &Setup) -> ModuleAtStart {
+    let mut start = ModuleAtStart {
+        profile: Some(setup.profile.clone()),
+        loader_runs: Some(setup.start == Start::Loader),
+        boot_high: Some(setup.boot != Boot::Low),
+        boot: Some(setup.boot),
+        wiring: Some(setup.wiring),
+        ..ModuleAtStart::default()
+    };
+    start.set_flash(setup.flash.as_deref().unwrap_or_default());
+    if let Some(fuses) = &setup.fuses {
+        start.set_fuses(fuses);
+    }
+    start
+}
+
 impl Recorded {
     /// Records `inner` into a new file; its port is at rate `baud_bps`.
     ///
@@ -36,13 +55,19 @@ impl Recorded {
     pub fn new(
         inner: Box<dyn Target>,
         path: &Path,
-        profile: &str,
+        setup: &Setup,
         baud_bps: u32,
     ) -> std::io::Result<Recorded> {
         let file = BufWriter::new(File::create(path)?);
         let inner = RefCell::new(inner);
         let mut recorded = Recorded { inner, file, baud_bps, sent_at: Nanos::ZERO };
-        recorded.put(&Record::header(profile, concat!("bl702-harness ", env!("CARGO_PKG_VERSION"))));
+        recorded.put(&Record::header(
+            setup.profile.clone(),
+            concat!("bl702-harness ", env!("CARGO_PKG_VERSION")),
+        ));
+        for record in at_start(setup).to_records() {
+            recorded.put(&record);
+        }
         Ok(recorded)
     }
 

@@ -13,17 +13,27 @@ impl Dissector {
         let mut rest = burst.bytes.as_slice();
         if self.handshake.is_some() && self.stray.is_empty() && rest.starts_with(&OK) {
             self.handshake_answered(burst.time_ns);
+            self.ledger.handshake_answered(burst.time_ns, self.side, &OK);
             rest = &rest[OK.len()..];
         }
         while !rest.is_empty() {
+            let before = (burst.bytes.len() - rest.len()) as u64;
+            let at = burst.time_ns + Nanos::byte_times(before, burst.baud_bps);
             let Some(request) = self.pending.front_mut() else {
+                self.ledger.stray(at, rest);
                 self.stray.extend_from_slice(rest);
                 self.sort_stray(burst.time_ns);
                 return;
             };
-            let (id, sent) = (request.id, request.sent);
+            let (id, sent, exchange) = (request.id, request.sent, request.exchange);
+            let word_at = *request.word_at.get_or_insert(at);
             match request.decoder.push(rest) {
                 Ok((taken, reply)) => {
+                    if reply.is_some() {
+                        request.word_at = None;
+                    }
+                    let word = reply.as_ref().map(|reply| (word_at, reply));
+                    self.ledger.answer(exchange, &rest[..taken], word);
                     rest = &rest[taken..];
                     if let Some(reply) = reply {
                         self.reply(burst.time_ns, id, sent, &reply);
@@ -31,6 +41,7 @@ impl Dissector {
                 }
                 Err(error) => {
                     let name = request.name;
+                    self.ledger.answer(exchange, rest, None);
                     self.pending.pop_front();
                     let text =
                         format!("not an answer to {id:02x}h {name}: {error}; {}", describe::bytes(rest));

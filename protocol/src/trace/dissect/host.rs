@@ -1,7 +1,7 @@
 //! The host's bytes: handshakes and frames.
 
 use super::rom_parser::RomFinds;
-use super::{DecodedKind, Dissector, GIVEN_UP, Pending, Side, describe};
+use super::{DecodedKind, Dissector, GIVEN_UP, Pending, Requested, Side, describe};
 use crate::command::{LoaderCommand, RomCommand, foreign_command};
 use crate::frame::{
     HANDSHAKE_BYTE, LOADER_MAX_PAYLOAD, ROM_MAX_PAYLOAD, ReplyDecoder, ReplyShape, RequestHeader,
@@ -13,10 +13,15 @@ impl Dissector {
     pub(super) fn host_bytes(&mut self, burst: &BytesRecord) {
         self.give_up_on_the_unanswered(burst.time_ns);
         let mut rest = burst.bytes.as_slice();
+        self.ledger.baud_bps = burst.baud_bps;
         while !rest.is_empty() {
             if self.host.is_empty() {
+                let before = burst.bytes.len() - rest.len();
+                self.ledger.start = burst.time_ns + Nanos::byte_times(before as u64, burst.baud_bps);
+                self.ledger.start_offset = self.ledger.host_bytes;
                 let count = rest.iter().take_while(|byte| **byte == HANDSHAKE_BYTE).count();
                 if count > 0 {
+                    self.takes(burst, rest.len() - count, count);
                     self.handshake_bytes(burst, count);
                     // A ROM that is inside a frame takes these, too, for its payload.
                     self.rom_sees(&rest[..count]);
@@ -29,6 +34,7 @@ impl Dissector {
             self.rom_sees(&rest[..taken]);
             self.host.extend_from_slice(&rest[..taken]);
             rest = &rest[taken..];
+            self.takes(burst, rest.len(), taken);
             if self.missing_of_frame() == 0 {
                 self.frame();
             } else if self.host.len() == RequestHeader::LEN && self.frame_is_too_long() {
@@ -36,6 +42,13 @@ impl Dissector {
                 return;
             }
         }
+    }
+
+    /// Notes that `count` bytes were taken from a burst, of which `left` remain.
+    fn takes(&mut self, burst: &BytesRecord, left: usize, count: usize) {
+        self.ledger.host_bytes += count as u64;
+        let taken = (burst.bytes.len() - left) as u64;
+        self.ledger.end = burst.time_ns + Nanos::byte_times(taken, burst.baud_bps);
     }
 
     fn rom_sees(&mut self, bytes: &[u8]) {
@@ -58,6 +71,9 @@ impl Dissector {
             let length = Nanos::byte_times(count as u64, burst.baud_bps);
             let text = format!("handshake: {count} x 55h at {} baud, {length}", burst.baud_bps);
             self.say(burst.time_ns, DecodedKind::Host, text);
+            self.ledger.open(self.side, Requested::Handshake { bytes: count }, true);
+        } else {
+            self.ledger.more_handshake(count);
         }
         let (before, since) = self.handshake.unwrap_or((0, burst.time_ns));
         self.handshake = Some((before + count, since));
@@ -91,7 +107,7 @@ impl Dissector {
         self.say(self.host_start, DecodedKind::Problem, text);
         self.host.clear();
         if self.side == Side::Rom && RomCommand::from_id(header.id).is_some_and(RomCommand::is_enabled) {
-            self.expect(header.id, "over-long frame", ReplyShape::Status);
+            self.expect(header.id, "over-long frame", &[], ReplyShape::Status);
         }
         true
     }
@@ -128,9 +144,15 @@ impl Dissector {
             }
             None => self.unknown_frame(header, payload),
         }
+        let due_before = self.pending.len();
+        let asked = self.side;
         match self.side {
             Side::Loader => self.expect_from_loader(header, payload),
             Side::Rom | Side::Unknown => self.expect_from_rom(header, payload, &found),
+        }
+        if self.pending.len() == due_before {
+            let name = asked.row(header.id).map_or("unknown command", |row| row.name);
+            self.ledger.command(asked, header.id, name, payload, false);
         }
     }
 
@@ -163,9 +185,10 @@ impl Dissector {
                 header.id, header.checksum
             );
             self.say(self.host_start, DecodedKind::Problem, text);
-            self.expect(header.id, known.map_or("unknown command", LoaderCommand::name), ReplyShape::Status);
+            let name = known.map_or("unknown command", LoaderCommand::name);
+            self.expect(header.id, name, payload, ReplyShape::Status);
         } else if let Some(command) = known {
-            self.expect(header.id, command.name(), command.reply_shape(payload));
+            self.expect(header.id, command.name(), payload, command.reply_shape(payload));
         }
     }
 
@@ -178,7 +201,7 @@ impl Dissector {
         if self.side == Side::Unknown && !found.iter().any(as_sent) {
             // Not known to be the ROM, so its view explains nothing.
             if let Some(row) = self.side.row(header.id) {
-                self.expect(header.id, row.name, row.reply_shape(payload));
+                self.expect(header.id, row.name, payload, row.reply_shape(payload));
             }
             return;
         }
@@ -189,7 +212,7 @@ impl Dissector {
             match finds {
                 RomFinds::Command { command, payload } => self.expect_command(*command, payload),
                 RomFinds::TooLong { command, .. } => {
-                    self.expect(command.id(), "over-long frame", ReplyShape::Status);
+                    self.expect(command.id(), "over-long frame", &[], ReplyShape::Status);
                 }
             }
         }
@@ -211,7 +234,7 @@ impl Dissector {
             );
             self.start_image();
         } else if !silent {
-            self.expect(command.id(), command.name(), command.reply_shape(payload));
+            self.expect(command.id(), command.name(), payload, command.reply_shape(payload));
         }
     }
 
@@ -243,12 +266,15 @@ impl Dissector {
         }
     }
 
-    fn expect(&mut self, id: u8, name: &'static str, shape: ReplyShape) {
+    fn expect(&mut self, id: u8, name: &'static str, payload: &[u8], shape: ReplyShape) {
+        let exchange = self.ledger.command(self.side, id, name, payload, true);
         self.pending.push_back(Pending {
             sent: self.host_start,
             id,
             name,
             decoder: ReplyDecoder::new(shape),
+            word_at: None,
+            exchange,
         });
     }
 

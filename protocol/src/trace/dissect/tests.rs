@@ -285,3 +285,55 @@ fn long_data_are_shortened() {
     let shown = "a5".repeat(16);
     assert_eq!(lines[5], format!("chip OK to 32h, 1.00 ms: 256 bytes {shown}... and 240 more"));
 }
+
+#[test]
+fn exchanges_hold_what_came_for_what() {
+    let burst = |ms, direction, hex: &str| {
+        Record::bytes(Nanos::from_millis(ms), direction, 500_000, from_hex(hex).unwrap())
+    };
+    let story = [HANDSHAKE, HANDSHAKE_OK, BOOT_INFO, LOADER_BOOT_INFO];
+    let mut records: Vec<Record> =
+        story.iter().map(|(ms, direction, hex)| burst(*ms, *direction, hex)).collect();
+    // fixtures/vectors/loader.jsonl "erase sector+64K+sector 1f000..30fff", one reply cut in two.
+    records.push(burst(30, Host, "300a080000f00100ff0f0300"));
+    records.push(burst(31, Chip, "504450"));
+    records.push(burst(76, Chip, "44"));
+    records.push(burst(300, Chip, "50444f4b4f4b"));
+    let exchanges = super::super::exchanges(&records);
+    assert_eq!(exchanges.len(), 3);
+    assert_eq!(exchanges[0].requested, Requested::Handshake { bytes: 5 });
+    assert_eq!(exchanges[0].answered_at(), Some(Nanos::from_millis(9)));
+    let erase = &exchanges[2];
+    assert_eq!((erase.side, erase.id(), erase.host_offset), (Side::Loader, Some(0x30), 9));
+    assert_eq!((erase.payload_word(0), erase.payload_word(4)), (Some(0x1_f000), Some(0x3_0fff)));
+    assert_eq!(erase.sent, Nanos::from_millis(30) + Nanos::byte_times(12, 500_000));
+    let word = |ms, bytes, word| (Nanos::from_millis(ms) + Nanos::byte_times(bytes, 500_000), word);
+    assert_eq!(
+        erase.words,
+        [
+            word(31, 0, Word::Pending),
+            word(31, 2, Word::Pending),
+            word(300, 0, Word::Pending),
+            word(300, 2, Word::Ok)
+        ]
+    );
+    assert_eq!((erase.reply.as_slice(), erase.stray.as_slice()), (&b"PDPDPDOK"[..], &b"OK"[..]));
+}
+
+#[rstest]
+#[case::no_number("\"x\"")]
+#[case::negative("-1")]
+#[case::too_long("1048577")]
+fn a_repeat_that_cannot_be(#[case] repeat: &str) {
+    let line = format!(
+        "{{\"time_ns\":0,\"direction\":\"host\",\"baud_bps\":1,\"bytes\":\"55\",\"repeat\":{repeat}}}"
+    );
+    assert!(crate::trace::parse_line(&line).is_err());
+}
+
+#[test]
+fn a_repeated_burst_is_read_whole() {
+    let line = r#"{"time_ns":0,"direction":"host","baud_bps":500000,"bytes":"5501","repeat":3}"#;
+    let record = crate::trace::parse_line(line).unwrap();
+    assert_eq!(record, Record::bytes(Nanos::ZERO, Host, 500_000, [0x55, 1, 0x55, 1, 0x55, 1]));
+}
