@@ -1,4 +1,10 @@
 //! `bl702-emu proxy`: a client against a module in another process, recorded, and the recording replayed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support code: a failure is a failed test"
+)]
 #![cfg(target_os = "linux")]
 
 use std::fs;

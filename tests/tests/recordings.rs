@@ -1,6 +1,12 @@
 //! Every recording of fixtures/recordings is replayed: the emulator answers as the module did that was recorded.
 //!
 //! `bl702-emu replay RECORDING --save-fixture fixtures/recordings/NAME.jsonl` adds one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support code: a failure is a failed test"
+)]
 
 use std::fs;
 use std::path::PathBuf;

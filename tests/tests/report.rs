@@ -1,4 +1,10 @@
 //! The reports of a run with two injected divergences, and of nights before it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support code: a failure is a failed test"
+)]
 
 use std::fs;
 use std::path::Path;
