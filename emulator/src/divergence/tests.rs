@@ -82,16 +82,16 @@ fn a_recording_is_equal_to_itself() {
 }
 
 #[rstest]
-#[case::lost_word("reply-lost", What::Bytes)]
-#[case::missing_answer("status-read-fail", What::Missing)]
-#[case::other_answer("erase-fail", What::Bytes)]
-#[case::slow(SLOW_ERASE, What::Time)]
-fn the_first_difference_is_named(#[case] fault: &str, #[case] what: What) {
+#[case::lost_word("reply-lost", What::Bytes, "the module sent PD 1 times, the emulator 0")]
+#[case::missing_answer("status-read-fail", What::Missing, "the emulator nothing")]
+#[case::other_answer("erase-fail", What::Bytes, "the emulator FL0003")]
+#[case::slow(SLOW_ERASE, What::Time, "from PD to OK, the emulator")]
+fn the_first_difference_is_named(#[case] fault: &str, #[case] what: What, #[case] words: &str) {
     let records = recording(&[]);
     let (report, _) = replay(&records, || module(&[fault]), &options()).unwrap();
     let first = report.differences.first().unwrap_or_else(|| panic!("{report}"));
     assert_eq!(first.what, what, "{report}");
-    insta::assert_snapshot!(format!("replay_{fault}"), report.to_string());
+    assert!(first.text.contains(words), "{report}");
 }
 
 #[test]
