@@ -2,7 +2,9 @@
 
 mod climb;
 mod farewell;
+mod frames;
 mod handshake;
+mod misread;
 mod reach;
 mod start;
 mod upload;
@@ -13,6 +15,7 @@ use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::chip::{BL702, StartMethod};
 
 pub(crate) use farewell::farewell;
+pub(crate) use frames::UploadFrames;
 pub use handshake::Handshake;
 pub use reach::Reached;
 pub(crate) use reach::{boot_info, confirmed_boot_info, run_steps, silence};

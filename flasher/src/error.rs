@@ -22,7 +22,9 @@ pub use fuse_state::FuseState;
 pub use module_state::ModuleState;
 pub use troubles::{Fallback, Troubles};
 pub(crate) use words::quoted_text;
-use words::{bits_text, difference_text, heard_text, rates_text, status_text, times_text};
+use words::{
+    bits_text, difference_text, heard_text, hex_bytes, hex_words, rates_text, status_text, times_text,
+};
 
 use crate::baud::BaudError;
 use crate::efuse::BurnRefusal;
@@ -180,6 +182,14 @@ pub enum ErrorKind {
         /// How many there may be.
         allowed: u32,
     },
+    /// The boot ROM has taken the boot header for a write.
+    #[error(
+        "the boot ROM took the boot header (11h) for a write (31h) and programmed it into flash at {range}, which nobody wanted: bits there have become 0"
+    )]
+    HeaderWritten {
+        /// Where.
+        range: FlashRange,
+    },
     /// Flash outside of what was to be changed is not what it was.
     #[error(
         "flash at {range}, which was not to be changed, does not have the SHA-256 any more that it had before"
@@ -215,6 +225,20 @@ pub enum ErrorKind {
     /// Boot info of another chip.
     #[error(transparent)]
     BootInfo(#[from] BootInfoError),
+    /// Each time boot info was asked for it said something else.
+    #[error("boot info was asked for and no two of {answers} answers were the same")]
+    BootInfoVaries {
+        /// How many answers there were.
+        answers: usize,
+    },
+    /// Two ways to the same fuses give two values.
+    #[error("boot info gives the chip id {}, and the MAC address, which comes from the same fuses and has a checksum, is {}", hex_bytes(.chip_id), hex_bytes(.mac))]
+    IdentityDiffers {
+        /// As the boot ROM gave it.
+        chip_id: [u8; 8],
+        /// As the RAM loader gave it.
+        mac: [u8; 8],
+    },
     /// The ROM of this chip would refuse the RAM loader at hand.
     #[error("the boot ROM of this chip would refuse this RAM loader with {} ({}): {refusal}", .refusal.code(), .refusal.code().name())]
     Locked {
@@ -224,6 +248,14 @@ pub enum ErrorKind {
     /// The ROM echoed another segment header than was sent.
     #[error("the boot ROM echoed another segment header than was sent")]
     SegmentEcho,
+    /// The words that tell the ROM where to jump are not what was written there.
+    #[error("the words that tell the boot ROM where to jump read {}, and {} was written", hex_words(.held), hex_words(.expected))]
+    StartWords {
+        /// What was written.
+        expected: Vec<u8>,
+        /// What was read.
+        held: Vec<u8>,
+    },
     /// There is no usable RAM loader image.
     #[error(transparent)]
     Loader(#[from] LoaderError),

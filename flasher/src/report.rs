@@ -8,6 +8,7 @@ pub(crate) mod units;
 use std::io::{self, Write};
 
 pub(crate) use json::print_event;
+pub(crate) use text::sectors_text;
 
 use bl702_flasher::Nanos;
 use bl702_flasher::event::Event;

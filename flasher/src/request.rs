@@ -56,10 +56,10 @@ pub struct Request {
     pub(crate) most_pending: u32,
 }
 
-/// Slowest reading and hashing of flash that is still waited for: 128 KiB a second. An assumption; single-wire SPI at
-/// the slowest clock the loader sets (18 MHz) is more than ten times faster.
+/// Slowest reading and hashing of flash that is still waited for: 512 KiB a second. An assumption; single-wire SPI at
+/// the slowest clock the loader sets (18 MHz) is four times faster.
 fn flash_read_time(length: u32) -> Nanos {
-    Nanos(u64::from(length) * 1_000_000_000 / 131_072)
+    Nanos(u64::from(length) * 1_000_000_000 / 524_288)
 }
 
 /// Time limit for erasing one unit: 64 KiB take 2 s at most in a data sheet of such a part (ROM reference 4).
@@ -170,6 +170,12 @@ impl Request {
     pub fn memory_write(address: u32, value: u32) -> Request {
         let payload = [address.to_le_bytes(), value.to_le_bytes()].concat();
         Request::rom(RomCommand::MemoryWrite, "write a register", payload)
+    }
+
+    /// 51h to the ROM: `length` bytes from `address`, both multiples of 4.
+    pub fn memory_read(address: u32, length: u32) -> Request {
+        Request::rom(RomCommand::MemoryRead, "read registers", words(address, length))
+            .answered_by(length as usize)
     }
 
     /// 36h: three id bytes and the loader's flag.

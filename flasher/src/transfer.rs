@@ -15,5 +15,6 @@ pub(crate) use ask::{MAX_RESTARTS, work_bound};
 pub use diagnose::LOOKS;
 pub(crate) use diagnose::{BLOCK_LOOKS, Before};
 pub(crate) use exchange::{Trouble, Wire};
+pub(crate) use hash::STEADY_LOOKS;
 pub use hash::first_difference;
 pub use loader::{FlashId, RamLoader};

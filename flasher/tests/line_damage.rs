@@ -202,20 +202,22 @@ fn complaint(work: Work, run: &Run) -> Option<String> {
     let told = match &error.failure().flash {
         FlashState::Unchanged => run.flash == before,
         FlashState::Verified => run.flash == after,
-        FlashState::Changing { done, unsettled, .. } => {
+        FlashState::Changing { written, unsettled, .. } => {
             let holds = |range: &FlashRange, what: &[u8]| {
                 let range = range.start() as usize..range.end() as usize;
                 run.flash[range.clone()] == what[range]
             };
-            let changed: Vec<FlashRange> = done.iter().copied().chain([*unsettled]).collect();
+            let changed: Vec<FlashRange> = written.iter().copied().chain([*unsettled]).collect();
             let mut sorted = changed.clone();
             sorted.sort();
             let others = FlashRange::whole(0x10_0000).without(&sorted);
-            done.iter().all(|range| holds(range, &after)) && others.iter().all(|range| holds(range, &before))
+            written.iter().all(|range| holds(range, &after))
+                && others.iter().all(|range| holds(range, &before))
         }
         FlashState::Unverified { .. }
         | FlashState::NotRight { .. }
         | FlashState::ChipErase
+        | FlashState::Misread
         | FlashState::Damaged => true,
     };
     (!told).then(|| format!("{error}; flash said to be {}", error.failure().flash))

@@ -195,7 +195,7 @@ fn link_cuts(scene: &Scene, vanishes: bool, stride: usize) {
 
 /// A backup by a loader that runs already; the upload is part of the write.
 fn backup_of_16_kib() -> Scene {
-    Scene { loader_runs: true, ..Scene::quiet(Work::Backup { from: 0x2800, to: 0x6800 }) }
+    Scene { loader_runs: true, ..Scene::quiet(Work::Backup { from: 0x2800, to: 0x6800, part: None }) }
 }
 
 /// Every byte is what `stride` leaves of them by day.

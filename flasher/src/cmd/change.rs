@@ -49,7 +49,7 @@ pub(super) fn change_text(report: &ChangeReport) -> Vec<String> {
 fn done_text(report: &ChangeReport) -> String {
     let repaired = match report.repaired_sectors {
         0 => String::new(),
-        sectors => format!(", {sectors} sectors were written more than once"),
+        sectors => format!(", {} written more than once", crate::report::sectors_text(sectors)),
     };
     if report.erased_bytes + report.programmed_bytes == 0 {
         return "the flash held all of it already".to_owned();

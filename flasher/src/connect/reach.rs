@@ -36,7 +36,8 @@ impl ConnectOptions {
         let patient = SESSION_END_SILENCE + timing.ok_wait * 10 + timing.quiet * 10;
         let hands =
             timing.hands + (SESSION_END_SILENCE + reset) * (1 + timing.hands.0 / SESSION_END_SILENCE.0);
-        let info = (timing.reply_margin + Nanos::from_millis(200)) * 3;
+        let asks = u64::from(BOOT_INFO_ASKS) + BOOT_INFO_ANSWERS as u64;
+        let info = (timing.reply_margin + Nanos::from_millis(200)) * asks;
         (reset + quick + patient + info) * u64::from(ROUNDS) + hands
     }
 
@@ -53,12 +54,8 @@ impl ConnectOptions {
             let mut wire = Wire::new(link.clone(), self.timing);
             // The answer tells which side it is; until then the side that most probably is.
             link.note_session(Some(Side::Rom));
-            match boot_info(&mut wire).await {
-                Ok(info) => {
-                    let answer = link.now().since(link.sent_at_last());
-                    wire.timing = wire.timing.allowing_for(answer);
-                    return check_chip(wire, info);
-                }
+            match self.introduce(&mut wire).await {
+                Ok(info) => return check_chip(wire, info),
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -74,6 +71,14 @@ impl ConnectOptions {
             }
         }
         Err(last.unwrap_or_else(|| self.no_handshake(&Handshake::default())))
+    }
+
+    /// What whoever answers says about itself, twice the same; and how fast it answers.
+    async fn introduce(&self, wire: &mut Wire) -> Result<BootInfo> {
+        let first = boot_info(wire).await?;
+        let answer = wire.link.now().since(wire.link.sent_at_last());
+        wire.timing = wire.timing.allowing_for(answer);
+        confirmed_boot_info(wire, first).await
     }
 
     async fn reset_into_isp(&self, link: &Link) -> Result<()> {
@@ -160,18 +165,28 @@ pub(crate) async fn silence(link: &Link, reason: SilenceReason) -> Result<Vec<u8
     Ok(heard)
 }
 
-/// Asks for boot info; once more if the first answer is damaged or is not that of a BL702, since answers carry no
-/// checksum.
+/// How often boot info is asked for until there is a whole answer.
+const BOOT_INFO_ASKS: u32 = 4;
+
+/// How many whole answers may differ from one another.
+const BOOT_INFO_ANSWERS: usize = 5;
+
+/// Asks for boot info until an answer is whole. What it says may still be damaged: answers carry no checksum.
 pub(crate) async fn boot_info(wire: &mut Wire) -> Result<BootInfo> {
     let request = Request::boot_info();
-    let mut attempt = 1;
+    let (mut attempt, mut last_length) = (1, None);
     loop {
         let trouble = match wire.exchange(&request).await {
             Ok(bytes) => {
-                let info = BootInfo::parse(&bytes);
-                if attempt == 2 || info.as_ref().is_ok_and(is_bl702) {
-                    return info.map_err(|error| not_bl702(&bytes, error));
+                let error = match BootInfo::parse(&bytes) {
+                    Ok(info) => return Ok(info),
+                    Err(error) => error,
+                };
+                // Another chip says the same again; a damaged length hardly does.
+                if last_length == Some(bytes.len()) || attempt == BOOT_INFO_ASKS {
+                    return Err(not_bl702(&bytes, error));
                 }
+                last_length = Some(bytes.len());
                 let quiet = wire.timing.quiet;
                 wire.link.drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?;
                 attempt += 1;
@@ -179,7 +194,8 @@ pub(crate) async fn boot_info(wire: &mut Wire) -> Result<BootInfo> {
             }
             Err(trouble) => trouble,
         };
-        if attempt == 2 || matches!(trouble, Trouble::Halted | Trouble::NoAnswer { .. }) {
+        let is_final = matches!(trouble, Trouble::Halted | Trouble::NoAnswer { .. });
+        if is_final || attempt == BOOT_INFO_ASKS {
             return Err(boot_info_error(&request, trouble, attempt));
         }
         let quiet = wire.timing.quiet;
@@ -188,28 +204,22 @@ pub(crate) async fn boot_info(wire: &mut Wire) -> Result<BootInfo> {
     }
 }
 
-/// How often boot info is asked for again while answers differ.
-const CONFIRMATIONS: u32 = 3;
-
-/// Asks for boot info again until two answers in a row agree, where something depends on more than who answers.
+/// Asks for boot info until two answers agree, the first of them `first`: what is done next, and what a person is told,
+/// depends on it.
 pub(crate) async fn confirmed_boot_info(wire: &mut Wire, first: BootInfo) -> Result<BootInfo> {
-    let mut info = first;
-    for _ in 0..CONFIRMATIONS {
-        let again = boot_info(wire).await?;
-        if again == info {
-            break;
+    let mut seen = vec![first];
+    for _ in 1..BOOT_INFO_ANSWERS {
+        // A byte too many behind an answer may be one that had slipped into it.
+        if wire.link.input_len() > 0 {
+            seen.pop();
         }
-        info = again;
+        let again = boot_info(wire).await?;
+        if seen.contains(&again) {
+            return Ok(again);
+        }
+        seen.push(again);
     }
-    Ok(info)
-}
-
-/// A RAM loader says nothing about its chip; it only runs where somebody could upload it.
-fn is_bl702(info: &BootInfo) -> bool {
-    match info {
-        BootInfo::Rom(rom) => rom.is_bl702(),
-        BootInfo::Loader(_) => true,
-    }
+    Err(Error::new(ErrorKind::BootInfoVaries { answers: BOOT_INFO_ANSWERS }))
 }
 
 fn boot_info_error(request: &Request, trouble: Trouble, attempt: u32) -> Error {
@@ -219,7 +229,7 @@ fn boot_info_error(request: &Request, trouble: Trouble, attempt: u32) -> Error {
         what: request.what,
         range: None,
         attempt,
-        attempts: 2,
+        attempts: BOOT_INFO_ASKS,
     };
     Error::during(trouble.into(), during)
 }

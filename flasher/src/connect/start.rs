@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::code::Code;
 use bl702_protocol::image::ram_image::RamImage;
 use bl702_protocol::time::Nanos;
 
+use super::frames::UploadFrames;
 use super::upload::{check_policy, start, upload, upload_bound};
 use super::{ConnectOptions, Handshake, Reached, farewell, needs_run_command, reach};
 use crate::baud::{MAX_FALLBACKS, lower_rate};
@@ -19,6 +21,9 @@ use crate::transfer::{RamLoader, Wire};
 
 /// How often the image is uploaded before giving up: once for each rate that may be tried with it.
 const UPLOADS: u32 = 1 + MAX_FALLBACKS;
+
+/// How often the ROM may find another hash than ours before it is taken to be right.
+const HASH_REFUSALS: u32 = 2;
 
 /// For two hashes of 1 MiB, where the flash says that it is larger than the fuses do.
 const SIZE_CHECK: Nanos = Nanos::from_secs(16);
@@ -45,7 +50,12 @@ impl ConnectOptions {
     fn loader_bound(&self) -> Nanos {
         let timing = &self.timing;
         let upload = self.loader.as_ref().map_or(Nanos::ZERO, |loader| {
-            upload_bound(&loader.image, self.boot_baud_bps, timing.reply_margin)
+            upload_bound(
+                &loader.image,
+                &loader.frames(self.boot_baud_bps),
+                self.boot_baud_bps,
+                timing.reply_margin,
+            )
         });
         let handshakes = timing.jump_to_burst + self.loader_handshake_bound();
         // Most of `reach_bound` is for a person, who is needed once.
@@ -92,6 +102,10 @@ impl ConnectOptions {
             Ok(()) => loader.compare_size(device_info).await,
             Err(error) => Err(error),
         };
+        let identified = match identified {
+            Ok(()) => loader.look_for_header().await,
+            Err(error) => Err(error),
+        };
         match identified {
             Err(error) if is_about_flash(&error) => {
                 // What went wrong is known; that the reset works is not needed for it.
@@ -128,7 +142,7 @@ impl ConnectOptions {
     async fn bring_up_at_rate(self: &Arc<Self>, mut reached: Reached) -> Result<Wire> {
         let mut options = Arc::clone(self);
         let mut rates = Vec::new();
-        let mut attempt = 1;
+        let (mut attempt, mut hash_refusals) = (1, 0);
         loop {
             let link = reached.wire.link.clone();
             let result = match reached.info {
@@ -136,7 +150,7 @@ impl ConnectOptions {
                     link.emit(Event::LoaderRunning);
                     options.change_rate(&mut reached.wire).await
                 }
-                BootInfo::Rom(_) => options.upload_and_start(&mut reached, attempt).await,
+                BootInfo::Rom(_) => options.upload_and_start(&mut reached, attempt, hash_refusals).await,
             };
             let error = match result {
                 Ok(()) => return Ok(reached.wire),
@@ -151,12 +165,15 @@ impl ConnectOptions {
             }
             link.emit(Event::retry_of(&error));
             link.note_trouble(|troubles| troubles.repeats += 1);
+            hash_refusals += u32::from(is_hash_refusal(&error));
             if is_silent && let Some(lower) = lower_rate(options.baud_bps) {
                 let reason = format!("the RAM loader did not answer at {} baud", options.baud_bps);
                 link.note_fallback(options.baud_bps, lower, reason);
                 options = options.at_rate(lower);
             }
-            if !self.can_reset() {
+            // A ROM in the middle of a frame would take the bursts of the next handshake for the rest of it, should the reset
+            // line not be connected.
+            if !self.can_reset() || may_be_mid_frame(&error) {
                 reach::silence(&link, SilenceReason::LostStep).await?;
             }
             reached = match options.reach(&link).await {
@@ -173,15 +190,17 @@ impl ConnectOptions {
 
     /// How long loading and starting an image takes at most.
     pub(crate) fn run_bound(&self, image: &RamImage) -> Nanos {
-        let upload = upload_bound(image, self.boot_baud_bps, self.timing.reply_margin);
+        let frames = UploadFrames::choose(image, self.boot_baud_bps);
+        let upload = upload_bound(image, &frames, self.boot_baud_bps, self.timing.reply_margin);
         (self.reach_bound() + upload) * u64::from(UPLOADS + 1)
     }
 
     /// Loads an image of anybody's into RAM through the ROM and starts it; gives whether by command 1Ah.
     pub(crate) async fn load_and_start(&self, link: &Link, image: &RamImage) -> Result<bool> {
+        let frames = UploadFrames::choose(image, self.boot_baud_bps);
         let mut attempt = 1;
         loop {
-            let error = match self.load_once(link, image, attempt).await {
+            let error = match self.load_once(link, image, &frames, attempt).await {
                 Ok(run_command) => return Ok(run_command),
                 Err(error) => error,
             };
@@ -193,14 +212,20 @@ impl ConnectOptions {
             }
             link.emit(Event::retry_of(&error));
             link.note_trouble(|troubles| troubles.repeats += 1);
-            if !self.can_reset() {
+            if !self.can_reset() || may_be_mid_frame(&error) {
                 reach::silence(link, SilenceReason::LostStep).await?;
             }
             attempt += 1;
         }
     }
 
-    async fn load_once(&self, link: &Link, image: &RamImage, attempt: u32) -> Result<bool> {
+    async fn load_once(
+        &self,
+        link: &Link,
+        image: &RamImage,
+        frames: &UploadFrames,
+        attempt: u32,
+    ) -> Result<bool> {
         let mut reached = self.reach(link).await?;
         if matches!(reached.info, BootInfo::Loader(_)) {
             // Only the ROM loads images.
@@ -208,32 +233,34 @@ impl ConnectOptions {
             let _ = reached.wire.exchange(&Request::reset(Side::Loader)).await;
             reached = self.reach(link).await?;
         }
-        let info = reach::confirmed_boot_info(&mut reached.wire, reached.info).await?;
+        let info = reached.info;
         let BootInfo::Rom(rom) = &info else { return Err(Error::new(ErrorKind::NotStarted)) };
         check_policy(image, rom)?;
         let run_command = needs_run_command(&info);
         let wire = &mut reached.wire;
-        upload(wire, image, Phase::Load, (attempt, UPLOADS)).await?;
-        start(wire, image, &info, attempt, UPLOADS).await?;
+        upload(wire, image, frames, Phase::Load, (attempt, UPLOADS)).await?;
+        start(wire, image, frames, &info, (attempt, UPLOADS)).await?;
         link.sleep_until(link.sent_at()).await.map_err(ErrorKind::from)?;
         Ok(run_command)
     }
 
-    async fn upload_and_start(&self, reached: &mut Reached, attempt: u32) -> Result<()> {
+    async fn upload_and_start(&self, reached: &mut Reached, attempt: u32, hash_refusals: u32) -> Result<()> {
         let loader = self.image()?;
         let wire = &mut reached.wire;
-        if let BootInfo::Rom(info) = &reached.info
-            && check_policy(&loader.image, info).is_err()
-            && let BootInfo::Rom(info) = reach::confirmed_boot_info(wire, reached.info).await?
-        {
-            check_policy(&loader.image, &info)?;
-            reached.info = BootInfo::Rom(info);
+        if let BootInfo::Rom(info) = &reached.info {
+            check_policy(&loader.image, info)?;
         }
         let run_command = needs_run_command(&reached.info);
         let bytes = loader.image.segments.iter().map(|segment| segment.data.len() as u64).sum();
         wire.link.emit(Event::Upload { bytes, run_command });
-        upload(wire, &loader.image, Phase::Upload, (attempt, UPLOADS)).await?;
-        start(wire, &loader.image, &reached.info, attempt, UPLOADS).await?;
+        let mut frames = loader.frames(self.boot_baud_bps);
+        if hash_refusals >= HASH_REFUSALS && frames.has_own_hash {
+            let text = "the boot ROM finds another hash of the image again and again; it is uploaded with its own header, which has none".to_owned();
+            wire.link.emit(Event::Warning { text });
+            frames = Arc::new(frames.with_header_of(&loader.image));
+        }
+        upload(wire, &loader.image, &frames, Phase::Upload, (attempt, UPLOADS)).await?;
+        start(wire, &loader.image, &frames, &reached.info, (attempt, UPLOADS)).await?;
         let link = wire.link.clone();
         link.sleep_until(link.sent_at() + self.timing.jump_to_burst).await.map_err(ErrorKind::from)?;
         self.take_rate(&link).await?;
@@ -309,8 +336,12 @@ impl ConnectOptions {
             info => info?,
         };
         match info {
+            // No damage makes a ROM's answer a loader's.
             BootInfo::Loader(_) => Ok(()),
-            BootInfo::Rom(_) => Err(Error::new(ErrorKind::NotStarted)),
+            BootInfo::Rom(_) => match reach::confirmed_boot_info(wire, info).await? {
+                BootInfo::Loader(_) => Ok(()),
+                BootInfo::Rom(_) => Err(Error::new(ErrorKind::NotStarted)),
+            },
         }
     }
 }
@@ -334,11 +365,25 @@ fn never_answered(error: Error, uploads: u32, rates_bps: Vec<u32>) -> Error {
     }
 }
 
+/// Whether the ROM found another hash of the image than its header names.
+fn is_hash_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Refused { code: Code(0x0217) })
+}
+
+/// Whether the ROM may wait for the rest of a frame.
+fn may_be_mid_frame(error: &Error) -> bool {
+    let is_rom = error.failure().during.as_ref().is_some_and(|during| during.side == Side::Rom);
+    is_rom && !matches!(error.kind(), ErrorKind::Refused { .. })
+}
+
 /// Whether an error is about the flash, so that the loader is in step.
 pub(crate) fn is_about_flash(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::FlashUnknown { .. } | ErrorKind::FlashAbsent { .. } | ErrorKind::FlashRepeats { .. }
+        ErrorKind::FlashUnknown { .. }
+            | ErrorKind::FlashAbsent { .. }
+            | ErrorKind::FlashRepeats { .. }
+            | ErrorKind::HeaderWritten { .. }
     )
 }
 

@@ -1,13 +1,14 @@
 //! Loading an image into RAM through the ROM, and starting it.
 
 use bl702_protocol::boot_info::{BootInfo, RomBootInfo};
-use bl702_protocol::frame::ROM_MAX_PAYLOAD;
+use bl702_protocol::code::Code;
 use bl702_protocol::image::boot_header::HeaderPolicy;
 use bl702_protocol::image::ram_image::RamImage;
 use bl702_protocol::time::Nanos;
 
+use super::frames::{UploadFrames, misread};
 use super::needs_run_command;
-use crate::error::{During, Error, ErrorKind, Result};
+use crate::error::{During, Error, ErrorKind, FlashState, Result};
 use crate::event::{Event, Phase};
 use crate::request::{Request, SecurityBlock};
 use crate::transfer::{Trouble, Wire};
@@ -31,11 +32,12 @@ pub(super) fn check_policy(image: &RamImage, info: &RomBootInfo) -> Result<()> {
 pub(super) async fn upload(
     wire: &mut Wire,
     image: &RamImage,
+    frames: &UploadFrames,
     phase: Phase,
     (attempt, attempts): (u32, u32),
 ) -> Result<()> {
-    let mut upload = Upload { wire, attempt, attempts };
-    upload.send(&Request::boot_header(&image.header.to_bytes())).await?;
+    let mut upload = Upload { wire, attempt, attempts, frames };
+    upload.send(&Request::boot_header(&frames.header.to_bytes())).await?;
     if let Some(key) = &image.public_key {
         upload.send(&Request::security_block(SecurityBlock::PublicKey, &key.to_bytes())).await?;
     }
@@ -47,7 +49,7 @@ pub(super) async fn upload(
     }
     let total_bytes = image.segments.iter().map(|segment| segment.data.len() as u64).sum();
     let mut done_bytes = 0;
-    for segment in &image.segments {
+    for (segment, lengths) in image.segments.iter().zip(&frames.lengths) {
         let header = segment.header.to_bytes();
         let request = Request::segment_header(&header);
         let echo = upload.send(&request).await?;
@@ -55,7 +57,10 @@ pub(super) async fn upload(
         if image.iv.is_none() && echo != header {
             return Err(upload.error(&request, ErrorKind::SegmentEcho));
         }
-        for data in segment.data.chunks(ROM_MAX_PAYLOAD) {
+        let mut rest = segment.data.as_slice();
+        for length in lengths {
+            let (data, tail) = rest.split_at(*length);
+            rest = tail;
             upload.send(&Request::segment_data(data)).await?;
             done_bytes += data.len() as u64;
             upload.wire.link.emit(Event::Progress { phase, done_bytes, total_bytes });
@@ -67,14 +72,16 @@ pub(super) async fn upload(
 
 /// Starts the image that was checked: by the HBN words and a CPU reset as the vendor's tool does, or by 1Ah where the
 /// eFuses forbid that.
+///
+/// Where the jump is to go is read back before: a damaged address sends the CPU to where only its reset pin gets it out of.
 pub(super) async fn start(
     wire: &mut Wire,
     image: &RamImage,
+    frames: &UploadFrames,
     info: &BootInfo,
-    attempt: u32,
-    attempts: u32,
+    (attempt, attempts): (u32, u32),
 ) -> Result<()> {
-    let mut upload = Upload { wire, attempt, attempts };
+    let mut upload = Upload { wire, attempt, attempts, frames };
     if needs_run_command(info) {
         upload.send(&Request::run_image()).await?;
         upload.wire.link.note_session(None);
@@ -82,6 +89,12 @@ pub(super) async fn start(
     }
     upload.send(&Request::memory_write(HBN_FLAG, HBN_MAGIC)).await?;
     upload.send(&Request::memory_write(HBN_ADDRESS, image.header.start_address())).await?;
+    let read_back = Request::memory_read(HBN_FLAG, 8);
+    let expected = [HBN_MAGIC.to_le_bytes(), image.header.start_address().to_le_bytes()].concat();
+    let held = upload.send(&read_back).await?;
+    if held != expected {
+        return Err(upload.error(&read_back, ErrorKind::StartWords { expected, held }));
+    }
     upload.send(&Request::memory_write(SOFTWARE_RESET, 0)).await?;
     // The CPU resets inside this store: no answer (ROM reference 1.6).
     upload.wire.link.note_session(None);
@@ -90,10 +103,15 @@ pub(super) async fn start(
 }
 
 /// How long upload and start take at most.
-pub(super) fn upload_bound(image: &RamImage, baud_bps: u32, reply_margin: Nanos) -> Nanos {
+pub(super) fn upload_bound(
+    image: &RamImage,
+    frames: &UploadFrames,
+    baud_bps: u32,
+    reply_margin: Nanos,
+) -> Nanos {
     let bytes: usize = image.segments.iter().map(|segment| segment.data.len() + 20).sum();
-    let frames = image.segments.iter().map(|segment| segment.data.len().div_ceil(ROM_MAX_PAYLOAD) + 1);
-    let frames = frames.sum::<usize>() as u64 + 10;
+    let frames: usize = frames.lengths.iter().map(|lengths| lengths.len() + 1).sum();
+    let frames = frames as u64 + 11;
     let wire = Nanos::byte_times(bytes as u64 + frames * 8, baud_bps);
     wire + wire + Nanos::from_millis(60) * frames + reply_margin * 2
 }
@@ -102,6 +120,7 @@ struct Upload<'w> {
     wire: &'w mut Wire,
     attempt: u32,
     attempts: u32,
+    frames: &'w UploadFrames,
 }
 
 impl Upload<'_> {
@@ -109,8 +128,41 @@ impl Upload<'_> {
         match self.wire.exchange(request).await {
             Ok(data) => Ok(data),
             Err(Trouble::Halted) => Err(Error::new(ErrorKind::Interrupted)),
-            Err(trouble) => Err(self.error(request, trouble.into())),
+            Err(trouble) => {
+                if trouble == (Trouble::Refused { code: Code::CMD_SEQ_ERROR }) {
+                    // The ROM has answered `OK` to the header, and knows of none. 31h is one bit away from 11h: then it has
+                    // programmed the header into flash, at the address that its first four bytes are.
+                    self.wire.link.suspect_header(self.frames.header.to_bytes());
+                    self.wire.link.set_flash_state(FlashState::Misread);
+                }
+                self.tell_of_misreading(request);
+                Err(self.error(request, trouble.into()))
+            }
         }
+    }
+
+    /// A frame went wrong, this one or one before it whose `OK` was for something else. What the ROM may have made of it
+    /// nobody can see, and the flash has not been looked at yet.
+    fn tell_of_misreading(&self, request: &Request) {
+        let in_header = || misread(&Request::boot_header(&self.frames.header.to_bytes()));
+        let what = match misread(request).or_else(in_header).or(self.frames.harm_in_data) {
+            Some(id) => format!("for command {id:02X}h, which changes flash, fuses or registers"),
+            None if !self.frames.is_foretold => {
+                "for others, among them such as change flash or fuses".to_owned()
+            }
+            // Once is one damaged byte, which the frames are made for; this has not been once.
+            None if self.attempt > 1 => {
+                "for others; one damaged byte makes it change nothing, more of them may".to_owned()
+            }
+            None => return,
+        };
+        let id = request.id();
+        let text = format!(
+            "command {id:02X}h was not answered as it should be: the boot ROM, which knows no checksum, may have taken parts of a damaged frame {what}. If the flash holds what matters, compare it with a backup"
+        );
+        self.wire.link.set_flash_state(FlashState::Misread);
+        self.wire.link.note_trouble(|troubles| troubles.misread_frames += 1);
+        self.wire.link.emit(Event::Warning { text });
     }
 
     fn error(&self, request: &Request, kind: ErrorKind) -> Error {

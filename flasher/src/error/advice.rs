@@ -1,5 +1,8 @@
 //! What to do next, for each error.
 
+use bl702_protocol::code::Code;
+
+use super::cause::is_about_form;
 use super::{BackupMismatch, ErrorKind, Failure, quoted_text};
 use crate::efuse::BurnRefusal;
 use crate::loader::{HOW_TO_OBTAIN, LoaderError};
@@ -16,7 +19,15 @@ grounds are joined, and that the adapter works with 3.3 V.";
 
 /// What to do about a failure.
 pub(super) fn advice(failure: &Failure) -> String {
-    let mut text = of_kind(&failure.kind);
+    let mut text = match &failure.kind {
+        // It had answered before, so the way into ISP is known.
+        ErrorKind::NoHandshake { heard, .. } if failure.during.is_some() && quoted_text(heard).is_none() => {
+            format!(
+                "Look at the supply (3.3 V at the module), at EN and at the contacts of all wires, then switch the power off and on. {HANDS}"
+            )
+        }
+        kind => of_kind(kind),
+    };
     if failure.flash.is_unsettled() && !text.contains("command again") {
         text.push(' ');
         text.push_str(AGAIN);
@@ -77,12 +88,17 @@ fn of_kind(kind: &ErrorKind) -> String {
         ErrorKind::NotTaken { .. } => "Back up what can be read. If other addresses take data, the sector is worn: replace the flash, or keep what matters out of it. If none does, check the supply of the flash.".to_owned(),
         ErrorKind::Protected { .. } => "Find what holds WP# of the flash low and release it (high), then run the same command again: the RAM loader clears unlocked status bits when it starts. Protection that is one-time programmable cannot be taken away.".to_owned(),
         ErrorKind::Unstable { .. } => "Check the supply of the flash (3.3 V under load). If it is good, the cells are worn: read what you need several times and compare, then write that sector anew or replace the flash.".to_owned(),
+        ErrorKind::Refused { code } if is_about_form(*code) => "Run the same command again, with shorter wires and a lower --baud (1000000, 500000). If it stays, check the file given with --loader: a published RAM loader (eflash_loader_32m.bin) takes every command that this program sends.".to_owned(),
+        ErrorKind::Refused { code: Code(0x0006) } => "Check the 3.3 V supply under load, and WP#. If it fails at the same place again and again, the flash is worn.".to_owned(),
         ErrorKind::Refused { code } => match code.row() {
             Some(row) => row.advice.to_owned(),
             None => "Run the same command again; if it stays, send a --record of it to the authors.".to_owned(),
         },
         ErrorKind::Collateral { .. } => {
             "Read that range and compare it with a backup, once the wires are shorter and --baud is lower.".to_owned()
+        }
+        ErrorKind::HeaderWritten { .. } => {
+            "Shorten the wires and lower --boot-baud (115200). Then run the same command again, and write that range anew, from a backup or the firmware's file, unless the run does so anyway.".to_owned()
         }
         ErrorKind::ExcessPending { .. } => {
             "Restore the flash from a backup, once the wires are shorter and --baud is lower.".to_owned()
@@ -95,7 +111,10 @@ fn of_kind(kind: &ErrorKind) -> String {
         | ErrorKind::Garbled { .. }
         | ErrorKind::WrongLength { .. }
         | ErrorKind::Surplus { .. }
+        | ErrorKind::BootInfoVaries { .. }
+        | ErrorKind::IdentityDiffers { .. }
         | ErrorKind::SegmentEcho
+        | ErrorKind::StartWords { .. }
         | ErrorKind::ReadMismatch { .. }
         | ErrorKind::TooManyRepeats { .. } => {
             "Shorten the wires, join the grounds well, lower --baud (1000000, 500000) and --boot-baud (115200), try --timing slow or another adapter.".to_owned()

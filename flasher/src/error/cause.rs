@@ -32,9 +32,17 @@ fn special(kind: &ErrorKind) -> Option<String> {
         ErrorKind::Refused { code: Code(0x0006) } => Some(
             "programming failed: the flash did not become ready in the time that the RAM loader gives it; a weak supply, or a worn or damaged part".to_owned(),
         ),
+        ErrorKind::Refused { code } if is_about_form(*code) => Some(
+            "the module takes a command that is well-formed for one that is not: bytes of it were lost on the line, or this is not the vendor's RAM loader".to_owned(),
+        ),
         ErrorKind::Refused { code } => code.row().map(|row| row.meaning.trim_end_matches('.').to_owned()),
         _ => None,
     }
+}
+
+/// Codes that say that a command is too short, too long or names an address that cannot be. None that is sent is so.
+pub(super) fn is_about_form(code: Code) -> bool {
+    matches!(code.0, 0x0002 | 0x0004 | 0x0005 | 0x0008 | 0x0201 | 0x020F | 0x0401 | 0x0404)
 }
 
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
@@ -88,6 +96,9 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
             "the line damages data on the way; the flash is not to blame, since the module's own hash stays the same"
         }
         ErrorKind::ExcessPending { .. } => "the line is unreliable, and flash was lost by it",
+        ErrorKind::HeaderWritten { .. } => {
+            "one bit of the command was inverted on the line, and the boot ROM knows no checksum; it answered OK, and the next step showed that it had no header"
+        }
         ErrorKind::Collateral { .. } => {
             "a command was damaged on the way and changed it, or the first answer was damaged"
         }
@@ -103,7 +114,10 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         | ErrorKind::Garbled { .. }
         | ErrorKind::WrongLength { .. }
         | ErrorKind::Surplus { .. }
+        | ErrorKind::BootInfoVaries { .. }
+        | ErrorKind::IdentityDiffers { .. }
         | ErrorKind::SegmentEcho
+        | ErrorKind::StartWords { .. }
         | ErrorKind::TooManyRepeats { .. } => "the line is unreliable",
         _ => return None,
     })

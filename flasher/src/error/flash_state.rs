@@ -13,14 +13,16 @@ pub enum FlashState {
     /// Nothing was erased or written.
     #[default]
     Unchanged,
+    /// Nothing was asked for, but the boot ROM may have taken a damaged frame for a write.
+    Misread,
     /// The whole flash was being erased.
     ChipErase,
     /// A damaged command made the module erase what nobody wanted erased.
     Damaged,
     /// Erasing and writing were under way.
     Changing {
-        /// Ranges that hold their new content.
-        done: Vec<FlashRange>,
+        /// Ranges that were written and acknowledged; whether they hold their new content the hashes at the end tell.
+        written: Vec<FlashRange>,
         /// Range that may be erased, or written in part.
         unsettled: FlashRange,
         /// Ranges still to come: as before.
@@ -66,16 +68,19 @@ impl fmt::Display for FlashState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FlashState::Unchanged => f.write_str("unchanged by this run"),
+            FlashState::Misread => f.write_str(
+                "unchanged by this run, unless the boot ROM took a damaged frame for a write; compare it with a backup",
+            ),
             FlashState::ChipErase => {
                 f.write_str("a chip erase was under way: anything from untouched to erased")
             }
             FlashState::Damaged => {
-                f.write_str("something was erased that was not to be; nothing is known about its content")
+                f.write_str("something was erased or written that was not to be; nothing is known about its content")
             }
-            FlashState::Changing { done, unsettled, untouched } => {
+            FlashState::Changing { written, unsettled, untouched } => {
                 write!(f, "{unsettled} may be erased or written in part")?;
-                if !done.is_empty() {
-                    write!(f, "; done: {}", list(done))?;
+                if !written.is_empty() {
+                    write!(f, "; written but not verified yet: {}", list(written))?;
                 }
                 if !untouched.is_empty() {
                     write!(f, "; not begun: {}", list(untouched))?;

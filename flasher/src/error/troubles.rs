@@ -32,6 +32,8 @@ pub struct Troubles {
     pub restarts: u32,
     /// Sectors that did not hold what they should and were written again.
     pub rewritten_sectors: u64,
+    /// Frames that went wrong and that the boot ROM may have taken for commands that change the flash.
+    pub misread_frames: u32,
     /// Lower rates that were taken.
     pub fallbacks: Vec<Fallback>,
 }
@@ -50,6 +52,11 @@ impl fmt::Display for Troubles {
             (u64::from(self.resyncs), "session lost and begun anew", "sessions lost and begun anew"),
             (u64::from(self.restarts), "restart of the module", "restarts of the module"),
             (self.rewritten_sectors, "sector written again", "sectors written again"),
+            (
+                u64::from(self.misread_frames),
+                "damaged frame that the boot ROM may have taken for a write",
+                "damaged frames that the boot ROM may have taken for a write",
+            ),
         ];
         let mut parts: Vec<String> = counts
             .iter()

@@ -36,6 +36,17 @@ pub(crate) fn quoted_text(heard: &[u8]) -> Option<String> {
     Some(format!("\"{head}{dots}\""))
 }
 
+/// Bytes in their order.
+pub(super) fn hex_bytes(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Little-endian words, as numbers.
+pub(super) fn hex_words(bytes: &[u8]) -> String {
+    let (words, _) = bytes.as_chunks::<4>();
+    words.iter().map(|word| format!("{:08x}", u32::from_le_bytes(*word))).collect::<Vec<_>>().join(" ")
+}
+
 pub(super) fn rates_text(rates_bps: &[u32]) -> String {
     let mut rates: Vec<u32> = Vec::new();
     for rate in rates_bps {

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::event::{Event, Phase};
 use crate::plan::{Area, BLOCK_64K, Budget, FlashRange, SECTOR};
 use crate::session::Link;
-use crate::transfer::{BLOCK_LOOKS, LOOKS, RamLoader};
+use crate::transfer::{BLOCK_LOOKS, LOOKS, RamLoader, STEADY_LOOKS};
 
 /// Flash content whose SHA-256 the module has confirmed.
 #[derive(Clone, PartialEq, Eq)]
@@ -87,8 +87,8 @@ pub async fn backup_area(
 fn add_work(budget: &mut Budget, len: u32, part_len: usize) {
     let bytes = u64::from(len);
     budget.read(bytes * 2);
-    // Six rounds of comparing, and a look for weak cells.
-    budget.hash(bytes * u64::from(6 + BLOCK_LOOKS));
+    // Six rounds of comparing, and looks for weak cells.
+    budget.hash(bytes * u64::from(6 + STEADY_LOOKS + BLOCK_LOOKS * 2));
     for _ in 0..part_len.div_ceil(BLOCK_64K as usize) {
         budget.hash(u64::from(BLOCK_64K));
     }
@@ -106,7 +106,7 @@ async fn read(loader: &mut RamLoader, area: &Area, mut part: Vec<u8>) -> Result<
     part.truncate(range.len() as usize);
     let resumed_bytes = check_part(loader, range, &mut part).await?;
     loader.read_on(range, &mut part, Some(Phase::Read)).await?;
-    let (bytes, digest) = loader.settle(range, part).await?;
+    let (bytes, digest) = loader.settle_steady(range, part).await?;
     let sha256 = hex(&digest);
     loader.link().emit(Event::Verified { range, sha256: sha256.clone() });
     Ok(Backup { range, bytes, sha256, resumed_bytes })

@@ -19,7 +19,7 @@ use crate::plan::{
     Step, Targets, erase_units, join,
 };
 use crate::session::Link;
-use crate::transfer::{Before, LOOKS, MAX_RESTARTS, RamLoader};
+use crate::transfer::{BLOCK_LOOKS, Before, LOOKS, MAX_RESTARTS, RamLoader, STEADY_LOOKS};
 
 /// How often sectors that do not verify are written again.
 const REPAIRS: u32 = 2;
@@ -180,13 +180,16 @@ impl PieceReport {
     }
 }
 
+/// Hashes of all of it, to see that it stays as it is: those that agree, and the closer look if one does not.
+const STEADY_CHECK: u64 = (STEADY_LOOKS + BLOCK_LOOKS) as u64;
+
 /// Everything being different, all of it written twice and, after restarts, steps of it more often.
 pub(super) fn add_work(budget: &mut Budget, targets: &Targets, flash_bytes: u32) {
     let ranges = targets.ranges();
     let bytes: u64 = ranges.iter().map(|range| u64::from(range.len())).sum();
     budget.read(targets.incomplete().len() as u64 * 2 * u64::from(SECTOR));
     for part in ranges.iter().flat_map(|range| range.aligned_parts(SECTOR)) {
-        budget.hash(u64::from(part.len()) * 7);
+        budget.hash(u64::from(part.len()) * (7 + STEADY_CHECK));
     }
     erase_units(&ranges).iter().for_each(|unit| budget.erase(unit));
     budget.program(bytes * 2);
@@ -357,7 +360,7 @@ impl Work<'_> {
         for (index, step) in steps.iter().enumerate() {
             if !is_repair {
                 link.set_flash_state(FlashState::Changing {
-                    done: join(steps[..index].iter().map(|step| step.range)),
+                    written: join(steps[..index].iter().map(|step| step.range)),
                     unsettled: step.range,
                     untouched: join(steps[index + 1..].iter().map(|step| step.range)),
                 });
@@ -475,7 +478,7 @@ impl Work<'_> {
         loop {
             let Some((range, sectors)) = self.first_bad_range().await? else {
                 link.set_rescue(Vec::new());
-                return Ok(());
+                return self.check_steady().await;
             };
             // Writing a protected flash again is of no use.
             if repairs == REPAIRS || self.loader.protection().await.is_some() {
@@ -488,6 +491,17 @@ impl Work<'_> {
             let steps = self.repair_steps(&sectors);
             self.carry_out(&steps).await?;
         }
+    }
+
+    /// All of it has just been found right; whether it stays so.
+    async fn check_steady(&mut self) -> Result<()> {
+        for range in self.targets.ranges() {
+            let digest = Sha256::digest(self.targets.bytes(range)).into();
+            if let Some(unstable) = self.loader.unsteady(range, &digest).await? {
+                return Err(Error::new(unstable));
+            }
+        }
+        Ok(())
     }
 
     /// The first of the touched ranges that does not hold its target, and the sectors of it that do not.

@@ -14,7 +14,7 @@ use crate::error::{Error, FlashState, Result};
 use crate::event::Event;
 use crate::plan::{Area, Budget, Estimate, FlashRange, Pieces, Targets};
 use crate::session::Link;
-use crate::transfer::{Before, RamLoader};
+use crate::transfer::{BLOCK_LOOKS, Before, RamLoader, STEADY_LOOKS};
 
 /// What was erased, verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub async fn plan_chip_erase(link: Link, options: Arc<ConnectOptions>, after: Af
 fn add_chip_erase(budget: &mut Budget, size_bytes: u32) {
     budget.chip_erase();
     budget.chip_erase();
-    budget.hash(u64::from(size_bytes) * 3);
+    budget.hash(u64::from(size_bytes) * u64::from(6 + STEADY_LOOKS + BLOCK_LOOKS));
 }
 
 async fn erase_all(loader: &mut RamLoader) -> Result<FlashRange> {
@@ -121,7 +121,11 @@ async fn erase_all(loader: &mut RamLoader) -> Result<FlashRange> {
     if !sectors.is_empty() {
         return Err(Error::new(loader.not_taken(range, &erased, &sectors, &Before::new(), 1).await?));
     }
+    let digest = Sha256::digest(&erased);
+    if let Some(unstable) = loader.unsteady(range, &digest.into()).await? {
+        return Err(Error::new(unstable));
+    }
     link.set_flash_state(FlashState::Verified);
-    link.emit(Event::Verified { range, sha256: hex(&Sha256::digest(&erased)) });
+    link.emit(Event::Verified { range, sha256: hex(&digest) });
     Ok(range)
 }

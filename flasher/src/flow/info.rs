@@ -7,7 +7,7 @@ use bl702_protocol::efuse::{EFUSE_LEN, Efuse};
 
 use super::bound::announce_sizeless_run;
 use super::finish::{After, conclude};
-use crate::connect::{ConnectOptions, confirmed_boot_info, farewell, is_about_flash};
+use crate::connect::{ConnectOptions, farewell, is_about_flash};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::loader::LoaderImage;
@@ -76,9 +76,8 @@ fn add_work(budget: &mut Budget) {
 }
 
 async fn ask(link: &Link, options: &Arc<ConnectOptions>, after: After) -> Result<InfoReport> {
-    let mut reached = options.reach(link).await?;
-    let boot_info = confirmed_boot_info(&mut reached.wire, reached.info).await?;
-    reached.info = boot_info;
+    let reached = options.reach(link).await?;
+    let boot_info = reached.info;
     let mut report = InfoReport {
         boot_info,
         flash: None,
@@ -118,11 +117,19 @@ async fn ask(link: &Link, options: &Arc<ConnectOptions>, after: After) -> Result
 
 async fn ask_loader(loader: &mut RamLoader, report: &mut InfoReport) -> Result<()> {
     match loader.identify_flash().await {
-        Ok(()) => report.flash = Some(loader.flash()),
+        Ok(()) => {
+            report.flash = Some(loader.flash());
+            loader.look_for_header().await?;
+        }
         Err(error) if is_about_flash(&error) => report.no_flash = Some(error),
         Err(error) => return Err(error),
     }
     report.mac = loader.mac().await?;
+    if let (BootInfo::Rom(rom), Some(mac)) = (report.boot_info, report.mac)
+        && rom.chip_id != mac
+    {
+        return Err(Error::new(ErrorKind::IdentityDiffers { chip_id: rom.chip_id, mac }));
+    }
     match loader.read_fuses().await {
         Ok(fuses) => report.fuses = Some(fuses),
         Err(error) if is_about_fuses(&error) => report.no_fuses = Some(error),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::bound::announce_run;
 use super::change::PieceReport;
 use super::finish::{After, conclude};
@@ -12,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Phase};
 use crate::plan::{Budget, Pieces, PlacedFiles, SECTOR};
 use crate::session::Link;
-use crate::transfer::{LOOKS, RamLoader};
+use crate::transfer::{BLOCK_LOOKS, LOOKS, RamLoader, STEADY_LOOKS};
 
 /// Pieces that the flash holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +66,8 @@ fn add_work(budget: &mut Budget, pieces: &Pieces, readback: bool) {
     if readback {
         add_readback_work(budget, pieces.total_bytes());
     }
-    budget.hash(pieces.total_bytes() * 3);
+    // The whole, blocks and sectors, each twice where it differs; or again and again, where it does not.
+    budget.hash(pieces.total_bytes() * u64::from(6 + STEADY_LOOKS + BLOCK_LOOKS));
     // What differs is looked at more than once, to tell a difference from cells that do not read the same twice.
     for _ in 0..LOOKS {
         budget.hash(u64::from(SECTOR));
@@ -95,6 +98,10 @@ async fn compare(loader: &mut RamLoader, pieces: &Pieces, readback: bool) -> Res
         let sectors = loader.differing_sectors(range, piece.bytes()).await?;
         if !sectors.is_empty() {
             return Err(Error::new(loader.difference(range, piece.bytes(), &sectors).await?));
+        }
+        let digest = Sha256::digest(piece.bytes());
+        if let Some(unstable) = loader.unsteady(range, &digest.into()).await? {
+            return Err(Error::new(unstable));
         }
         done_bytes += u64::from(range.len());
         link.emit(Event::Progress { phase: Phase::Verify, done_bytes, total_bytes });

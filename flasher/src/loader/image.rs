@@ -1,14 +1,17 @@
 //! A RAM loader image that was read and checked.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bl702_protocol::image::ram_image::RamImage;
 use sha2::{Digest, Sha256};
 
 use super::LoaderError;
 use super::known::{KnownBuild, known_build};
+use crate::connect::UploadFrames;
 
 /// No image for 120 KiB of RAM is larger than this.
 pub const MAX_FILE_BYTES: u64 = 256 * 1024;
@@ -24,6 +27,8 @@ pub struct LoaderImage {
     pub known: Option<&'static KnownBuild>,
     /// The image in parts.
     pub image: RamImage,
+    /// The frames of its upload, by rate; to find them takes a while.
+    frames: Arc<Mutex<BTreeMap<u32, Arc<UploadFrames>>>>,
 }
 
 impl LoaderImage {
@@ -37,7 +42,21 @@ impl LoaderImage {
             Ok(image) => image,
             Err(source) => return Err(LoaderError::NotAnImage { name, source }),
         };
-        Ok(LoaderImage { name, sha256: hex(&Sha256::digest(bytes)), known: known_build(&image), image })
+        let frames = Arc::default();
+        Ok(LoaderImage {
+            name,
+            sha256: hex(&Sha256::digest(bytes)),
+            known: known_build(&image),
+            image,
+            frames,
+        })
+    }
+
+    /// The frames of which it is uploaded at a rate.
+    pub(crate) fn frames(&self, baud_bps: u32) -> Arc<UploadFrames> {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let chosen = frames.entry(baud_bps);
+        Arc::clone(chosen.or_insert_with(|| Arc::new(UploadFrames::choose(&self.image, baud_bps))))
     }
 
     /// Reads a file.

@@ -30,7 +30,7 @@ impl Budget {
     /// Reading so many bytes.
     pub fn read(&mut self, bytes: u64) {
         self.transfer(bytes, LOADER_MAX_READ as u64);
-        self.total += at_rate(bytes, 131_072);
+        self.total += at_rate(bytes, 524_288);
     }
 
     /// Writing so many bytes: transfer, and programming at 5 ms a page.
@@ -56,7 +56,7 @@ impl Budget {
 
     /// Hashing so many bytes in one command.
     pub fn hash(&mut self, bytes: u64) {
-        self.total += self.per_exchange + at_rate(bytes, 131_072);
+        self.total += self.per_exchange + at_rate(bytes, 524_288);
     }
 
     /// So many short requests.

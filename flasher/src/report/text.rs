@@ -133,7 +133,7 @@ pub(super) fn line_of(event: &Event) -> Option<String> {
             format!("the module did not answer and is being reached again ({left} more times at most)")
         }
         Event::Repair { sectors } => {
-            format!("{} sectors did not verify and are written again", sectors.len())
+            format!("{} did not verify: written again", sectors_text(sectors.len() as u64))
         }
         Event::BurnPlan(plan) => crate::cmd::efuse::plan_text(plan).join("\n"),
         Event::FusesBurnt { offset, bits } => {
@@ -170,12 +170,18 @@ fn run_bound_text(bound_ms: u64, size_known: bool) -> String {
 
 fn resumed_text(right_sectors: u64, torn: &[FlashRange]) -> String {
     match torn {
-        [] => format!("checked by hash: all {right_sectors} sectors of this step are right"),
+        [] => format!("checked by hash: all of this step is right ({})", sectors_text(right_sectors)),
         torn => format!(
-            "checked by hash: {right_sectors} sectors of this step are right, {} are torn and are written again",
-            torn.len()
+            "checked by hash: of this step {} right, {} torn and written again",
+            sectors_text(right_sectors),
+            sectors_text(torn.len() as u64)
         ),
     }
+}
+
+/// A number of sectors.
+pub(crate) fn sectors_text(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "sector" } else { "sectors" })
 }
 
 fn bound_text(part: &str, bound_ms: u64) -> String {
@@ -290,6 +296,6 @@ mod tests {
         insta::assert_snapshot!(silence_text(4_150, SilenceReason::NoHandshake), @"no answer yet; perhaps a session that another program left behind is still open: silent for 4.2 s, so that it ends");
         insta::assert_snapshot!(bound_text("connect", 118_001), @"connecting, for 119 s at most");
         insta::assert_snapshot!(run_bound_text(1_200_001, false), @"whatever goes wrong, this run ends within 1201 s; less as soon as the size of the flash is known");
-        insta::assert_snapshot!(resumed_text(14, &["0x1000..0x2000".parse().unwrap()]), @"checked by hash: 14 sectors of this step are right, 1 are torn and are written again");
+        insta::assert_snapshot!(resumed_text(14, &["0x1000..0x2000".parse().unwrap()]), @"checked by hash: of this step 14 sectors right, 1 sector torn and written again");
     }
 }

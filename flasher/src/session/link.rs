@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
+use bl702_protocol::image::boot_header::BOOT_HEADER_LEN;
 use bl702_protocol::time::Nanos;
 
 use super::state::{Patience, Shared};
@@ -245,6 +246,16 @@ impl Link {
     /// Notes that the module was restarted on purpose, and by that has no session.
     pub(crate) fn note_restarted(&self) {
         self.with(|shared| (shared.session, shared.in_step, shared.restarted) = (None, false, true));
+    }
+
+    /// Notes that this boot header may have been programmed into flash.
+    pub(crate) fn suspect_header(&self, header: [u8; BOOT_HEADER_LEN]) {
+        self.with(|shared| shared.suspect_header = Some(header));
+    }
+
+    /// The boot header that may have been programmed into flash; once.
+    pub(crate) fn take_suspect_header(&self) -> Option<[u8; BOOT_HEADER_LEN]> {
+        self.with(|shared| shared.suspect_header.take())
     }
 
     /// What the run had to overcome so far.

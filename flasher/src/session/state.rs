@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bl702_protocol::image::boot_header::BOOT_HEADER_LEN;
 use bl702_protocol::time::Nanos;
 
 use super::Output;
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) trying_baud: bool,
     /// Why the port refused it.
     pub(super) baud_refused: Option<String>,
+    pub(super) suspect_header: Option<[u8; BOOT_HEADER_LEN]>,
 }
 
 impl Shared {
@@ -78,6 +80,7 @@ impl Shared {
             troubles: Troubles::default(),
             trying_baud: false,
             baud_refused: None,
+            suspect_header: None,
         }
     }
 

@@ -25,7 +25,7 @@ const CALM: u32 = 64;
 /// So often a short request may stay without an answer by a loader that answers everything else.
 const SILENCES: u32 = 3;
 /// A short request: not longer than the frames of a handshake's boot info and of a hash, which such a loader does answer.
-const SHORT_FRAME: usize = 16;
+pub(super) const SHORT_FRAME: usize = 16;
 /// A frame arrived with a wrong checksum: it had no effect and does not count.
 pub(super) const CHECKSUM_ERROR: Code = Code(0x0103);
 

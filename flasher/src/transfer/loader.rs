@@ -10,7 +10,7 @@ use bl702_protocol::time::Nanos;
 use super::exchange::Wire;
 use crate::baud::slowest_rate;
 use crate::connect::ConnectOptions;
-use crate::error::{During, Error, ErrorKind, Result};
+use crate::error::{During, Error, ErrorKind, FlashState, Result};
 use crate::event::Event;
 use crate::plan::{Budget, FlashRange, MAX_FLASH_BYTES, SECTOR};
 use crate::request::{Request, Side};
@@ -189,6 +189,31 @@ impl RamLoader {
             round_trip_us: took.0 / 1000,
             per_mib_ms: (took * reads).as_millis(),
         });
+    }
+
+    /// Looks whether the flash holds the boot header that the ROM may have taken for a write: bits that it would have set to 0
+    /// and that are 1 say that it does not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::HeaderWritten`] if it may.
+    pub(crate) async fn look_for_header(&mut self) -> Result<()> {
+        let Some(header) = self.link().take_suspect_header() else { return Ok(()) };
+        let (address, data) = header.split_at(4);
+        let address = address.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        let place = FlashRange::with_len(address % self.flash.size_bytes.max(1), data.len() as u64);
+        // Behind the end it goes on at the beginning; one byte of it tells enough.
+        let Some(place) = place.and_then(|place| place.intersection(&self.whole_flash())) else {
+            return Ok(());
+        };
+        let (held, _) = self.read_verified(place).await?;
+        if held.iter().zip(data).any(|(held, data)| held & !data != 0) {
+            if self.link().troubles().misread_frames == 0 {
+                self.link().set_flash_state(FlashState::Unchanged);
+            }
+            return Ok(());
+        }
+        self.link().set_flash_state(FlashState::Damaged);
+        Err(Error::new(ErrorKind::HeaderWritten { range: place }))
     }
 
     async fn jedec(&mut self) -> Result<(JedecId, u8)> {

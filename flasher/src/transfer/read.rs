@@ -56,10 +56,26 @@ impl RamLoader {
     /// Reads a range and compares it with the SHA-256 that the module computes; what differs is read again.
     ///
     /// # Errors
-    /// As [`settle`](Self::settle).
+    /// As [`settle_steady`](Self::settle_steady).
     pub(crate) async fn read_verified(&mut self, range: FlashRange) -> Result<(Vec<u8>, [u8; 32])> {
         let bytes = self.read(range, None).await?;
-        self.settle(range, bytes).await
+        self.settle_steady(range, bytes).await
+    }
+
+    /// As [`settle`](Self::settle), and makes sure that the cells read the same each time.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub(crate) async fn settle_steady(
+        &mut self,
+        range: FlashRange,
+        bytes: Vec<u8>,
+    ) -> Result<(Vec<u8>, [u8; 32])> {
+        let (bytes, digest) = self.settle(range, bytes).await?;
+        match self.unsteady(range, &digest).await? {
+            Some(unstable) => Err(Error::new(unstable)),
+            None => Ok((bytes, digest)),
+        }
     }
 
     /// Compares bytes that were read with the SHA-256 that the module computes; what differs is read again.
@@ -67,11 +83,7 @@ impl RamLoader {
     /// # Errors
     /// [`ErrorKind::ReadMismatch`] if they never agree; [`ErrorKind::Unstable`] if that is because the module's own hash
     /// does not stay the same.
-    pub(crate) async fn settle(
-        &mut self,
-        range: FlashRange,
-        mut bytes: Vec<u8>,
-    ) -> Result<(Vec<u8>, [u8; 32])> {
+    async fn settle(&mut self, range: FlashRange, mut bytes: Vec<u8>) -> Result<(Vec<u8>, [u8; 32])> {
         let (mut bad, mut digests) = (Vec::new(), BTreeSet::new());
         let mut misses = 0;
         for round in 1..=ROUNDS {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::BootInfo;
+use bl702_protocol::code::Code;
 use bl702_protocol::frame::{FAIL, OK};
 use bl702_protocol::jedec::JedecId;
 
-use super::ask::{CHECKSUM_ERROR, MAX_RESTARTS, MAX_RESYNCS, SESSION_ERRORS};
+use super::ask::{CHECKSUM_ERROR, MAX_RESTARTS, MAX_RESYNCS, SESSION_ERRORS, SHORT_FRAME};
 use super::exchange::{Trouble, pending_in};
 use super::loader::RamLoader;
 use crate::baud::{MAX_FALLBACKS, lower_rate};
@@ -19,6 +20,11 @@ use crate::session::LinkError;
 const DAMAGE_LIMIT: u32 = 3;
 /// How much of what is no answer is kept, to find out where it comes from.
 const MOST_HEARD: usize = 256;
+
+/// Whether a code is none of the RAM loader's but one of the boot ROM's.
+fn is_foreign(code: Code) -> bool {
+    code.row().is_some_and(|row| row.loader.is_none() && row.rom.is_some())
+}
 
 /// How the loader was found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,8 @@ impl RamLoader {
     ) -> Result<Recovery> {
         match trouble {
             Trouble::Halted => return Err(Error::new(ErrorKind::Interrupted)),
+            // The loader never says that: the module has restarted, and it is the boot ROM that hears us.
+            Trouble::Refused { code } if is_foreign(code) => return self.resync(request).await,
             Trouble::Refused { code } if code != CHECKSUM_ERROR => {
                 if request.errors_count() {
                     self.state.session_errors += 1;
@@ -94,7 +102,20 @@ impl RamLoader {
         rest.extend(link.drain(quiet, quiet * 10).await.map_err(ErrorKind::from)?);
         self.note_heard(&rest);
         self.check_pending(request, &rest)?;
+        if request.frame().len() > SHORT_FRAME && !self.is_still_there().await? {
+            return self.resync(request).await;
+        }
         Ok(Recovery::SameRate)
+    }
+
+    /// Whether the loader answers a short request. Had the module restarted, the boot ROM would take a 55h among many bytes for
+    /// a handshake, and search those behind it for commands.
+    async fn is_still_there(&mut self) -> Result<bool> {
+        match self.wire.exchange(&Request::jedec_id()).await {
+            Ok(answer) => Ok(self.flash.jedec == JedecId([0; 3]) || answer[..3] == self.flash.jedec.0),
+            Err(Trouble::Halted) => Err(Error::new(ErrorKind::Interrupted)),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Bytes read were not those in the flash, `times` in a row at this rate, which only a hash shows. Takes a lower rate, if
@@ -222,7 +243,11 @@ impl RamLoader {
                 }));
             }
         }
-        match crate::connect::boot_info(&mut self.wire).await {
+        let mut info = crate::connect::boot_info(&mut self.wire).await;
+        if let Ok(BootInfo::Rom(rom)) = info {
+            info = crate::connect::confirmed_boot_info(&mut self.wire, BootInfo::Rom(rom)).await;
+        }
+        match info {
             Ok(BootInfo::Loader(_)) => Ok(Found::Loader),
             Ok(BootInfo::Rom(_)) => {
                 self.link().note_session(Some(Side::Rom));

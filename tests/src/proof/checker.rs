@@ -10,6 +10,10 @@
 //!    (Not so where stretches of bytes, or ten bytes and more, became noise: the module may have heard any command whatever.)
 //! 5. A byte that nobody asked to change is in its cell, or in the error's rescue, or the error says that it may be lost.
 //!
+//! A bit of a cell that reads as either value, by chance, has none, and every comparison leaves such bits out: which of the
+//! two a flasher hands over, or finds where it looks, it cannot owe, since it has nothing but what the module reads. It owes
+//! to say so when it has seen the bit change, and to look often enough for that: `campaign::weak_cells_are_noticed` counts.
+//!
 //! Of runs in which little went wrong, more:
 //!
 //! 6. Where no fault fired, the run succeeds (and `verify` finds a difference exactly where there is one).
@@ -22,7 +26,7 @@ use bl702_flasher::error::{Error, ErrorKind, FlashState};
 use bl702_flasher::plan::FlashRange;
 
 use super::run::{Done, Evidence};
-use super::scene::{SECTOR, Scene, Work};
+use super::scene::{PieceOf, SECTOR, Scene, Work};
 
 /// How a run that kept the contract ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +108,7 @@ fn late(evidence: &Evidence) -> Option<Broken> {
 }
 
 fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Broken> {
+    let weak = WeakBits::of(scene);
     let after = scene.cells_after(&evidence.before);
     let wrong = |text: String| Some(Broken::WrongSuccess(text));
     let everywhere = if module_heard_noise(scene, evidence) {
@@ -111,7 +116,8 @@ fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Brok
     } else {
         std::iter::once(0..after.len()).collect()
     };
-    if let Some(at) = everywhere.into_iter().find_map(|range| differs_within(&evidence.cells, &after, range))
+    if let Some(at) =
+        everywhere.into_iter().find_map(|range| weak.differs_within(&evidence.cells, &after, range))
     {
         return wrong(format!(
             "the cell at {at:#x} holds {:02x} instead of {:02x}",
@@ -119,14 +125,13 @@ fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Brok
         ));
     }
     match (done, &scene.work) {
-        (Done::Backup(bytes), Work::Backup { from, to }) => {
+        (Done::Backup(bytes), Work::Backup { from, to, .. }) => {
             let cells = &evidence.cells[*from as usize..*to as usize];
-            let at = first_difference(bytes, cells)?;
+            let at = weak.first_difference(bytes, cells, *from as usize)?;
             wrong(format!("the file differs from the cells at {at:#x}"))
         }
         (Done::Verified, Work::Verify { pieces }) => {
-            let differs = |range: Range<usize>, bytes: Vec<u8>| evidence.cells[range] != bytes[..];
-            let piece = pieces.iter().find(|piece| differs(piece.range(), piece.contents()))?;
+            let piece = pieces.iter().find(|piece| weak.piece_differs(piece, &evidence.cells))?;
             wrong(format!("the piece at {:#x} is not in the flash", piece.address))
         }
         // What somebody makes up in good form is believed: no answer to these commands has a checksum, but for the MAC.
@@ -141,6 +146,10 @@ fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Brok
                 Effect::Device(DeviceEffect::JedecId { id }) => Some(id),
                 _ => None,
             });
+            // So is one that the line makes of it each time alike: what is said the same twice is believed.
+            if alike(evidence) {
+                return None;
+            }
             let fitted = evidence.jedec;
             let other = jedec.filter(|jedec| *jedec != fitted && Some(*jedec) != says)?;
             wrong(format!("JEDEC id {other:02x?}, that of the part is {fitted:02x?}"))
@@ -170,6 +179,11 @@ fn module_heard_noise(scene: &Scene, evidence: &Evidence) -> bool {
     })
 }
 
+/// Whether a fault of the line fired more than once, so that it may have damaged two answers in the same way.
+fn alike(evidence: &Evidence) -> bool {
+    evidence.faults.faults.iter().any(|fault| fault.seam == "line" && fault.fired > 1)
+}
+
 /// Whether a fault of this seam fired.
 fn fired(evidence: &Evidence, seam: &str) -> bool {
     evidence.faults.faults.iter().any(|fault| fault.seam == seam && fault.fired > 0)
@@ -177,6 +191,7 @@ fn fired(evidence: &Evidence, seam: &str) -> bool {
 
 fn wrong_story(scene: &Scene, evidence: &Evidence, error: &Error) -> Option<Broken> {
     let (before, cells) = (&evidence.before, &evidence.cells);
+    let weak = WeakBits::of(scene);
     let story = &error.failure().flash;
     if let (ErrorKind::Different { .. }, Work::Verify { pieces }) = (error.kind(), &scene.work)
         && pieces.iter().all(|piece| cells[piece.range()] == piece.contents()[..])
@@ -189,29 +204,24 @@ fn wrong_story(scene: &Scene, evidence: &Evidence, error: &Error) -> Option<Brok
         Some(Broken::WrongStory(format!("{error}: {story}; but {at:#x} is not {what} ({:02x})", cells[at])))
     };
     match story {
-        FlashState::Unchanged => wrong("as before", first_difference(cells, before)?),
+        FlashState::Unchanged => wrong("as before", weak.first_difference(cells, before, 0)?),
         FlashState::Verified => {
-            wrong("as it should be", first_difference(cells, &scene.cells_after(before))?)
+            wrong("as it should be", weak.first_difference(cells, &scene.cells_after(before), 0)?)
         }
-        FlashState::Changing { done, unsettled, .. } => {
-            let mut touched: Vec<FlashRange> = done.iter().copied().chain([*unsettled]).collect();
+        // Of what was written it claims nothing before it is verified; all else is to be as it was.
+        FlashState::Changing { written, unsettled, .. } => {
+            let mut touched: Vec<FlashRange> = written.iter().copied().chain([*unsettled]).collect();
             touched.sort();
             let mut from = 0;
             for (start, end) in touched.iter().map(bounds).chain([(cells.len(), 0)]) {
                 if let Some(at) =
-                    start.checked_sub(from).and(differs_within(cells, before, from..start.max(from)))
+                    start.checked_sub(from).and(weak.differs_within(cells, before, from..start.max(from)))
                 {
                     return wrong("as before", at);
                 }
                 from = end.max(from);
             }
-            // A part that lies about programming, or answers that were made up, can fool anyone before the hashes are compared.
-            if fired(evidence, "device") || fired(evidence, "frame") {
-                return None;
-            }
-            let after = scene.cells_after(before);
-            let differs = |(start, end): (usize, usize)| differs_within(cells, &after, start..end);
-            wrong("done", done.iter().map(bounds).find_map(differs)?)
+            None
         }
         _ => None,
     }
@@ -248,9 +258,14 @@ fn silent_loss(scene: &Scene, evidence: &Evidence, error: &Error) -> Option<Brok
         })
     };
     let (before, cells) = (&evidence.before, &evidence.cells);
+    let weak = WeakBits::of(scene);
     let kept =
         beside(scene, before.len()).into_iter().filter(|range| cells[range.clone()] != before[range.clone()]);
-    let at = kept.flatten().find(|at| cells[*at] != before[*at] && rescued(*at) != Some(before[*at]))?;
+    let is_lost = |at: &usize| {
+        weak.differs(cells[*at], before[*at], *at)
+            && rescued(*at).is_none_or(|byte| weak.differs(byte, before[*at], *at))
+    };
+    let at = kept.flatten().find(is_lost)?;
     let story = &failure.flash;
     Some(Broken::SilentLoss(format!("{error}: {story}; but the byte at {at:#x} is lost, and not rescued")))
 }
@@ -299,11 +314,13 @@ fn is_right_difference(scene: &Scene, evidence: &Evidence, error: &Error) -> boo
         && differs(&scene.work)
 }
 
-/// One bad byte is to be survived, but for a command that turned into an erase on the way, and for one that keeps the
-/// module busy for minutes (a hash of 256 MiB), or jump into the void, where no line can reset it.
+/// One bad byte is to be survived, but for a command that turned into an erase or a write on the way (11h to the boot ROM is
+/// one bit away from 31h, and nothing is checked there), and for one that keeps the module busy for minutes (a hash of 256 MiB), or jump into the void, where no line can reset it.
 fn is_beyond_repair(scene: &Scene, error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::ExcessPending { .. } | ErrorKind::Collateral { .. } => true,
+        ErrorKind::ExcessPending { .. } | ErrorKind::Collateral { .. } | ErrorKind::HeaderWritten { .. } => {
+            true
+        }
         ErrorKind::NoHandshake { .. } | ErrorKind::LoaderSilent { .. } => {
             scene.wiring == bl702_emulator::profile::Wiring::None
         }
@@ -315,13 +332,43 @@ fn bounds(range: &FlashRange) -> (usize, usize) {
     (range.start() as usize, range.end() as usize)
 }
 
-fn differs_within(a: &[u8], b: &[u8], range: Range<usize>) -> Option<usize> {
-    first_difference(&a[range.clone()], &b[range.clone()]).map(|at| range.start + at)
-}
+/// Bits of cells that have no value of their own.
+struct WeakBits(Vec<(Range<u64>, u8)>);
 
-fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
-    if a == b {
-        return None;
+impl WeakBits {
+    /// Those that the scene's faults make weak.
+    fn of(scene: &Scene) -> WeakBits {
+        let weak = scene.faults.iter().filter_map(|fault| match fault.effect {
+            Effect::Device(DeviceEffect::WeakBits { mask }) => {
+                let place = fault.when.address.map_or(0..u64::MAX, |span| span.from..span.to);
+                Some((place, mask))
+            }
+            _ => None,
+        });
+        WeakBits(weak.collect())
     }
-    a.iter().zip(b).position(|(a, b)| a != b).or(Some(a.len().min(b.len())))
+
+    /// Whether two bytes of the cell at `at` differ in a bit that has a value.
+    fn differs(&self, a: u8, b: u8, at: usize) -> bool {
+        let here = self.0.iter().filter(|(place, _)| place.contains(&(at as u64)));
+        (a ^ b) & !here.fold(0, |mask, (_, more)| mask | more) != 0
+    }
+
+    /// The first difference of bytes of the cells from `from` on.
+    fn first_difference(&self, a: &[u8], b: &[u8], from: usize) -> Option<usize> {
+        if a == b {
+            return None;
+        }
+        let differs = (0..a.len().min(b.len())).find(|at| self.differs(a[*at], b[*at], from + at));
+        differs.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
+    }
+
+    fn differs_within(&self, a: &[u8], b: &[u8], range: Range<usize>) -> Option<usize> {
+        let from = range.start;
+        self.first_difference(&a[range.clone()], &b[range], from).map(|at| from + at)
+    }
+
+    fn piece_differs(&self, piece: &PieceOf, cells: &[u8]) -> bool {
+        self.first_difference(&cells[piece.range()], &piece.contents(), piece.address as usize).is_some()
+    }
 }

@@ -14,7 +14,7 @@ use bl702_emulator::profile::Wiring;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::scene::{Before, PieceOf, SECTOR, Scene, Work};
+use super::scene::{Before, PartOf, PieceOf, SECTOR, Scene, Work};
 
 /// The largest image.
 const MOST_BYTES: u32 = 0x1_0000;
@@ -53,11 +53,85 @@ impl Lots {
     }
 }
 
+/// From this seed on scenes are harder: those before stay what they are, for a seed is a scene for ever.
+pub const HARD: u64 = 1_000_000;
+
 /// The scene of a seed.
 pub fn scene(seed: u64) -> Scene {
     let mut lots = Lots(ChaCha8Rng::seed_from_u64(seed));
-    let work = work(&mut lots);
-    let before = before(&mut lots, &work);
+    let mut scene = first_kind(seed, &mut lots);
+    if seed >= HARD {
+        make_harder(&mut scene, &mut lots);
+    }
+    scene
+}
+
+/// What the scenes before leave out: backups that go on from a part file, right or not; damage where no checksum is, in the
+/// bytes to and from the boot ROM; restarts in the middle of an upload; and more faults at once.
+fn make_harder(scene: &mut Scene, lots: &mut Lots) {
+    if let Work::Backup { from, to, part } = &mut scene.work
+        && lots.percent(50)
+    {
+        let bytes = lots.within(1..*to - *from + 1);
+        *part = Some(PartOf { bytes, flaw: lots.some(40, |lots| lots.below(bytes)) });
+    }
+    for _ in 0..lots.below(4) {
+        let fault = match lots.below(4) {
+            0 | 1 => Fault::new(Effect::Line(short_damage(lots))).when(in_upload(lots)),
+            2 => {
+                let effect = match lots.below(3) {
+                    0 => PowerEffect::BrownOut { us: 1 + u64::from(lots.log_below(200_000)) },
+                    1 => PowerEffect::EnGlitch { us: 1 + u64::from(lots.log_below(200_000)) },
+                    _ => PowerEffect::Cut {
+                        at: CutPoint::After,
+                        progress_percent: 0,
+                        off_us: lots.some(80, |lots| 1 + u64::from(lots.log_below(2_000_000))),
+                    },
+                };
+                let when = When { times: Some(1), on: Some(Moment::Command), ..rom_command(lots) };
+                Fault::new(Effect::Power(effect)).when(when)
+            }
+            _ => line(lots),
+        };
+        scene.faults.push(fault);
+    }
+}
+
+/// What changes the number or the value of single bytes.
+fn short_damage(lots: &mut Lots) -> LineEffect {
+    match lots.below(5) {
+        0 | 1 => LineEffect::FlipBit { bit: lots.some(50, |lots| lots.below(8) as u8) },
+        2 => LineEffect::Drop,
+        3 => LineEffect::Duplicate,
+        _ => {
+            LineEffect::Insert { byte: lots.one_of(&[0x00, 0x10, 0x30, 0x31, 0x40, 0x50, 0x55, 0x80, 0xFF]) }
+        }
+    }
+}
+
+fn rom_command(lots: &mut Lots) -> When {
+    When {
+        stage: Some(Stage::Rom),
+        command: Some(lots.one_of(&[0x10, 0x11, 0x17, 0x18, 0x19, 0x50, 0x51])),
+        nth: lots.some(40, |lots| 1 + u64::from(lots.log_below(4))),
+        ..When::always()
+    }
+}
+
+/// A byte of what the boot ROM gets or says, heads more often than not.
+fn in_upload(lots: &mut Lots) -> When {
+    let at = if lots.percent(60) { lots.below(6) } else { lots.log_below(256) };
+    When {
+        direction: Some(direction(lots)),
+        frame_byte: Some(Span::one(u64::from(at))),
+        times: Some(1 + u64::from(lots.log_below(3))),
+        ..rom_command(lots)
+    }
+}
+
+fn first_kind(seed: u64, lots: &mut Lots) -> Scene {
+    let work = work(lots);
+    let before = before(lots, &work);
     let profile = match lots.below(16) {
         0 => "xt-zb2",
         1 => "bl702-1m-gd",
@@ -77,7 +151,7 @@ pub fn scene(seed: u64) -> Scene {
         interrupt_after: lots.some(4, |lots| u64::from(lots.log_below(2000))),
         before,
         work,
-        faults: faults(&mut lots),
+        faults: faults(lots),
     }
 }
 
@@ -86,7 +160,7 @@ fn work(lots: &mut Lots) -> Work {
         0..42 => Work::Write { pieces: pieces(lots) },
         42..66 => {
             let (from, to) = range(lots);
-            Work::Backup { from, to }
+            Work::Backup { from, to, part: None }
         }
         66..78 => Work::Verify { pieces: pieces(lots) },
         78..90 => {

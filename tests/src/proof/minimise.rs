@@ -58,9 +58,14 @@ fn plainer(scene: &Scene) -> Vec<Scene> {
                 scenes.push(with(&|scene| scene.work = as_work(smaller.clone())));
             }
         }
-        Work::Backup { from, to } if to - from > SECTOR => {
-            let to = from + (to - from) / 2;
-            scenes.push(with(&|scene| scene.work = Work::Backup { from: *from, to }));
+        Work::Backup { from, to, part } => {
+            if part.is_some() {
+                scenes.push(with(&|scene| scene.work = Work::Backup { from: *from, to: *to, part: None }));
+            }
+            if to - from > SECTOR {
+                let to = from + (to - from) / 2;
+                scenes.push(with(&|scene| scene.work = Work::Backup { from: *from, to, part: *part }));
+            }
         }
         Work::Erase { from, to } if to - from > SECTOR => {
             let to = from + (to - from) / 2;

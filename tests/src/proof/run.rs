@@ -117,9 +117,9 @@ pub fn play_on(bench: &mut Bench, scene: &Scene, before: Arc<Vec<u8>>, mutant: M
     };
     let options = options(scene, bench.has_lines());
     let result = if mutant == Mutant::None {
-        session(scene, mutant, bench, options, on_event, stop)
+        session(scene, mutant, bench, &before, options, on_event, stop)
     } else {
-        session(scene, mutant, &mut mutant.wrap(bench, scene, &before), options, on_event, stop)
+        session(scene, mutant, &mut mutant.wrap(bench, scene, &before), &before, options, on_event, stop)
     };
     let result = mutant.retell(scene, result);
     let (hung, cut) = (bench.hung(), bench.has_cut());
@@ -172,6 +172,7 @@ fn session(
     scene: &Scene,
     mutant: Mutant,
     port: &mut dyn Port,
+    before: &[u8],
     options: Arc<ConnectOptions>,
     on_event: impl FnMut(Nanos, Event),
     stop: impl FnMut() -> bool,
@@ -189,9 +190,10 @@ fn session(
                 mac: report.mac,
             })
         }
-        Work::Backup { from, to } => {
+        Work::Backup { from, to, part } => {
             let range = FlashRange::new(*from, *to);
-            let flow = |link| flow::backup(link, options, range, after);
+            let part = part.map(|part| part.contents(&before[*from as usize..*to as usize]));
+            let flow = |link| flow::resume_backup(link, options, range, part.unwrap_or_default(), after);
             driver::run(port, BOOT_BAUD_BPS, flow, on_event, stop).map(|backup| Done::Backup(backup.bytes))
         }
         Work::Write { .. } => {

@@ -68,6 +68,9 @@ pub enum Work {
         from: u32,
         /// The one behind the last.
         to: u32,
+        /// What an interrupted run has left behind, which this one resumes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<PartOf>,
     },
     /// `write`
     Write {
@@ -88,6 +91,28 @@ pub enum Work {
     },
     /// `erase --chip`
     EraseChip,
+}
+
+/// A part file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartOf {
+    /// So many bytes from the first address on.
+    pub bytes: u32,
+    /// Where in it a byte is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaw: Option<u32>,
+}
+
+impl PartOf {
+    /// Its bytes, of a flash that holds these from the first address on.
+    pub fn contents(&self, cells: &[u8]) -> Vec<u8> {
+        let mut bytes = cells[..cells.len().min(self.bytes as usize)].to_vec();
+        if let Some(byte) = self.flaw.and_then(|at| bytes.get_mut(at as usize)) {
+            *byte ^= 0xFF;
+        }
+        bytes
+    }
 }
 
 /// Bytes for the flash.
