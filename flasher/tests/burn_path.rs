@@ -37,7 +37,12 @@ fn places(text: &str) -> Vec<String> {
 
 #[test]
 fn one_request_burns() {
-    let found = places("EfuseWrite");
+    // What the ROM would make of a damaged frame is worked out there from bytes; nothing in that file makes requests.
+    let reader = "connect/misread.rs: ";
+    let is_reader = |place: &String| place.starts_with(reader);
+    assert!(!places("Request::").iter().any(is_reader), "what works out misreading makes requests");
+    let mut found = places("EfuseWrite");
+    found.retain(|place| !is_reader(place));
     assert_eq!(
         found,
         ["request.rs: Request::loader(LoaderCommand::EfuseWrite, \"burn an eFuse word\", payload)"],
@@ -56,6 +61,7 @@ fn one_request_burns() {
     ] {
         let found: Vec<String> = places(text)
             .into_iter()
+            .filter(|place| !is_reader(place))
             .filter(|place| {
                 place.starts_with("request")
                     || place.starts_with("transfer")

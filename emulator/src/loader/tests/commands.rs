@@ -270,12 +270,12 @@ fn an_unknown_part_has_no_flag_but_works() {
 }
 
 #[test]
-fn a_hash_takes_little_more_than_the_time_of_reading() {
+fn a_hash_takes_the_time_of_reading() {
     let mut bench = Bench::in_session(500_000);
     let begin = bench.now();
     assert_eq!(bench.command(0x3d, &words(&[0, 0x10_0000])).len(), 36);
-    // 1 MiB at 6 MB/s, and again at 72 MB/s.
-    assert!(((bench.now() - begin).as_secs_f64() - 0.1893).abs() < 0.005, "{}", bench.now() - begin);
+    // 1 MiB at 6 MB/s, and the answer.
+    assert!(((bench.now() - begin).as_secs_f64() - 0.1755).abs() < 0.002, "{}", bench.now() - begin);
 }
 
 #[test]
