@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use bl702_emulator::fault::FaultPlan;
 use bl702_emulator::fault::catalogue::load as load_fault;
@@ -29,12 +30,18 @@ rom-time-scale, latency-ms, pace (wire, none: both run in virtual time).";
 /// The image that is uploaded into an emulated module when no real one is at hand. A chip would crash on it.
 const MADE_UP_LOADER: &[u8] = include_bytes!("../../../fixtures/images/made-up-ram-loader.bin");
 
-/// The made-up RAM loader image, for emulated modules only.
+/// The made-up RAM loader image, for emulated modules only. It is always the same one, which knows the frames of its upload
+/// once they were found.
 ///
 /// # Errors
 /// [`LoaderError::NotAnImage`] if the image that was built in is none.
 pub fn made_up_loader() -> Result<LoaderImage, LoaderError> {
-    LoaderImage::from_bytes("the made-up image for emulated modules", MADE_UP_LOADER)
+    static IMAGE: OnceLock<LoaderImage> = OnceLock::new();
+    if let Some(image) = IMAGE.get() {
+        return Ok(image.clone());
+    }
+    let image = LoaderImage::from_bytes("the made-up image for emulated modules", MADE_UP_LOADER)?;
+    Ok(IMAGE.get_or_init(|| image).clone())
 }
 
 /// The options behind `emulated`, checked.
