@@ -3,7 +3,6 @@ Feature: Adapters and their lines
   Most adapters hold a pin low while its line is asserted, have EN on RTS and BOOT on DTR, and do 2,000,000 baud. The flasher
   can be told of others.
 
-  @emulated-only
   Scenario: An adapter that inverts its lines holds the module in reset, until the flasher is told
     Given a healthy XT-ZB2 with EN on RTS and BOOT on DTR
     And an adapter whose DTR and RTS are inverted
@@ -14,7 +13,6 @@ Feature: Adapters and their lines
     And the flasher asked for a pair of hands
     And the flash is as it was
 
-  @emulated-only
   Scenario: The flasher is told that the lines are inverted
     Given a healthy XT-ZB2 with EN on RTS and BOOT on DTR
     And an adapter whose DTR and RTS are inverted
@@ -36,7 +34,6 @@ Feature: Adapters and their lines
     And the backup equals the flash
     And no fuse was burnt
 
-  @emulated-only
   Scenario: The highest rate that works is found from below
     Given a healthy XT-ZB2 with EN on RTS and BOOT on DTR
     And its flash holds the reference pattern

@@ -11,6 +11,7 @@ Feature: Restarting the module, and knowing what runs then
 
   Scenario: Into programming mode by command, where BOOT is held high
     Given a healthy XT-ZB2 in programming mode
+    And its flash holds the stock firmware
     When I restart the module into programming mode
     Then the boot ROM is said to wait
     And the flash is as it was
@@ -20,7 +21,6 @@ Feature: Restarting the module, and knowing what runs then
     When I restart the module into programming mode
     Then the boot ROM is said to wait
 
-  @emulated-only
   Scenario: Into the firmware through the lines
     Given a healthy XT-ZB2 with EN on RTS and BOOT on DTR
     And its flash holds the stock firmware

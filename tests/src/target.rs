@@ -55,6 +55,8 @@ pub enum Capability {
     },
     /// Things done within a millisecond of each other.
     Prompt,
+    /// A firmware that is made up: a chip cannot run it.
+    MadeUpFirmware,
 }
 
 impl fmt::Display for Capability {
@@ -64,6 +66,7 @@ impl fmt::Display for Capability {
             Capability::EnablePin => "set the level of EN",
             Capability::BootPin => "set the level of BOOT",
             Capability::Inversion => "invert the lines of its adapter",
+            Capability::MadeUpFirmware => "run a firmware that is made up",
             Capability::Power => "switch the supply",
             Capability::OtherBoard => "be another board, or one with other fuses",
             Capability::Faults => "be given failures",
@@ -219,6 +222,14 @@ pub trait Target: fmt::Debug {
     /// [`Lacks`]
     fn check_rate(&self, baud_bps: u32) -> Result<(), Lacks> {
         let _ = baud_bps;
+        Ok(())
+    }
+
+    /// Whether a made-up firmware runs on it and prints its log.
+    ///
+    /// # Errors
+    /// [`Lacks`]
+    fn check_firmware(&self) -> Result<(), Lacks> {
         Ok(())
     }
 

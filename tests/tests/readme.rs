@@ -11,13 +11,15 @@ use bl702_harness::images;
 use bl702_harness::programs::{emulator, flasher};
 use bl702_harness::workbench::Workbench;
 
-const BEGIN: &str = "<!-- walk-through: written by BL702_README=write cargo test -p bl702-harness --test readme -->\n";
+const BEGIN: &str =
+    "<!-- walk-through: written by BL702_README=write cargo test -p bl702-harness --test readme -->\n";
 const END: &str = "<!-- walk-through ends -->\n";
 const PROMPT: &str = "$ ";
 
 /// A command line as a reader would type it, and all that it prints.
 fn transcript(folder: &Path, line: &str) -> String {
-    let path = [emulator(), flasher()].map(|program| program.parent().unwrap().display().to_string()).join(":");
+    let path =
+        [emulator(), flasher()].map(|program| program.parent().unwrap().display().to_string()).join(":");
     // No settings, ports or loader of whoever runs the test.
     let output = Command::new("sh")
         .args(["-c", &format!("exec 2>&1; {line}")])

@@ -493,11 +493,14 @@ impl Work<'_> {
         }
     }
 
-    /// All of it has just been found right; whether it stays so.
+    /// All of it has just been found right; whether it stays so. What was left as it was has had a look before, when it was
+    /// compared; what was written gets that look here.
     async fn check_steady(&mut self) -> Result<()> {
-        for range in self.targets.ranges() {
+        let looks = self.targets.ranges().into_iter().map(|range| (range, STEADY_LOOKS - 2));
+        let written = self.changed.iter().map(|range| (range.to_sectors(), 1));
+        for (range, more) in looks.chain(written).collect::<Vec<_>>() {
             let digest = Sha256::digest(self.targets.bytes(range)).into();
-            if let Some(unstable) = self.loader.unsteady(range, &digest).await? {
+            if let Some(unstable) = self.loader.unsteady(range, &digest, more).await? {
                 return Err(Error::new(unstable));
             }
         }

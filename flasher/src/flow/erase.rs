@@ -122,7 +122,7 @@ async fn erase_all(loader: &mut RamLoader) -> Result<FlashRange> {
         return Err(Error::new(loader.not_taken(range, &erased, &sectors, &Before::new(), 1).await?));
     }
     let digest = Sha256::digest(&erased);
-    if let Some(unstable) = loader.unsteady(range, &digest.into()).await? {
+    if let Some(unstable) = loader.unsteady(range, &digest.into(), STEADY_LOOKS - 1).await? {
         return Err(Error::new(unstable));
     }
     link.set_flash_state(FlashState::Verified);

@@ -100,7 +100,7 @@ async fn compare(loader: &mut RamLoader, pieces: &Pieces, readback: bool) -> Res
             return Err(Error::new(loader.difference(range, piece.bytes(), &sectors).await?));
         }
         let digest = Sha256::digest(piece.bytes());
-        if let Some(unstable) = loader.unsteady(range, &digest.into()).await? {
+        if let Some(unstable) = loader.unsteady(range, &digest.into(), STEADY_LOOKS - 1).await? {
             return Err(Error::new(unstable));
         }
         done_bytes += u64::from(range.len());

@@ -46,16 +46,17 @@ impl RamLoader {
         Ok(false)
     }
 
-    /// Hashes a range again that has just had this digest: `Some` if cells of it do not read the same each time.
+    /// Hashes a range `more` times that has just had this digest: `Some` if cells of it do not read the same each time.
     ///
     /// One that reads as either value, as likely, and was read right the first time, is missed once in
-    /// 2<sup>[`STEADY_LOOKS`]</sup>.
+    /// 2<sup>1 + `more`</sup>.
     pub(crate) async fn unsteady(
         &mut self,
         range: FlashRange,
         digest: &[u8; 32],
+        more: u32,
     ) -> Result<Option<ErrorKind>> {
-        for _ in 1..STEADY_LOOKS {
+        for _ in 0..more {
             // Another one may have been damaged on the line; the closer look tells.
             if self.sha256(range).await? != *digest {
                 return self.find_unstable(range).await;

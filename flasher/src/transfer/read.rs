@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bl702_protocol::frame::LOADER_MAX_READ;
 use sha2::{Digest, Sha256};
 
-use super::hash::within;
+use super::hash::{STEADY_LOOKS, within};
 use super::loader::RamLoader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Phase};
@@ -72,7 +72,7 @@ impl RamLoader {
         bytes: Vec<u8>,
     ) -> Result<(Vec<u8>, [u8; 32])> {
         let (bytes, digest) = self.settle(range, bytes).await?;
-        match self.unsteady(range, &digest).await? {
+        match self.unsteady(range, &digest, STEADY_LOOKS - 1).await? {
             Some(unstable) => Err(Error::new(unstable)),
             None => Ok((bytes, digest)),
         }

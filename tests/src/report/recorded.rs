@@ -169,6 +169,10 @@ impl Target for Recorded {
         self.inner.borrow().check_rate(baud_bps)
     }
 
+    fn check_firmware(&self) -> Result<(), Lacks> {
+        self.inner.borrow().check_firmware()
+    }
+
     fn check_prompt(&self) -> Result<(), Lacks> {
         self.inner.borrow().check_prompt()
     }

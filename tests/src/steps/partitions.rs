@@ -271,6 +271,7 @@ fn rom_waits(world: &mut World) -> Step {
 
 #[then("the firmware is said to speak")]
 fn firmware_speaks(world: &mut World) -> Step {
+    world.need(|target| target.check_firmware())?;
     found(world, |found| matches!(found, Found::FirmwareSays { .. }))
 }
 

@@ -291,6 +291,10 @@ impl Target for HardwareTarget {
         Err(self.lacks(Capability::Prompt))
     }
 
+    fn check_firmware(&self) -> Result<(), Lacks> {
+        Err(self.lacks(Capability::MadeUpFirmware))
+    }
+
     fn story(&self) -> Vec<String> {
         self.guest.story.clone()
     }
