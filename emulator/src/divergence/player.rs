@@ -123,6 +123,9 @@ impl<'a> Player<'a> {
                 let answered_after = step.heard_at.filter(|at| *at >= self.last_end.0);
                 let start = match (answered_after, self.arrival(wanted)) {
                     (Some(then), Some(now)) => now + step.start.since(then) + self.link_delay,
+                    // A module that jumps over times can answer before the end of what it was sent, by the clock of the
+                    // recording; but what the host had heard then, it has to hear first here, too.
+                    (None, Some(now)) => by_pause.max(now),
                     _ => by_pause,
                 };
                 return start.max(self.last_end.1).max(self.module.now());

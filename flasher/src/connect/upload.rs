@@ -2,6 +2,7 @@
 
 use bl702_protocol::boot_info::{BootInfo, RomBootInfo};
 use bl702_protocol::code::Code;
+use bl702_protocol::command::RomCommand;
 use bl702_protocol::image::boot_header::HeaderPolicy;
 use bl702_protocol::image::ram_image::RamImage;
 use bl702_protocol::time::Nanos;
@@ -36,7 +37,7 @@ pub(super) async fn upload(
     phase: Phase,
     (attempt, attempts): (u32, u32),
 ) -> Result<()> {
-    let mut upload = Upload { wire, attempt, attempts, frames };
+    let mut upload = Upload { wire, attempt, attempts, frames, header_is_proven: false };
     upload.send(&Request::boot_header(&frames.header.to_bytes())).await?;
     if let Some(key) = &image.public_key {
         upload.send(&Request::security_block(SecurityBlock::PublicKey, &key.to_bytes())).await?;
@@ -81,7 +82,7 @@ pub(super) async fn start(
     info: &BootInfo,
     (attempt, attempts): (u32, u32),
 ) -> Result<()> {
-    let mut upload = Upload { wire, attempt, attempts, frames };
+    let mut upload = Upload { wire, attempt, attempts, frames, header_is_proven: true };
     if needs_run_command(info) {
         upload.send(&Request::run_image()).await?;
         upload.wire.link.note_session(None);
@@ -121,17 +122,24 @@ struct Upload<'w> {
     attempt: u32,
     attempts: u32,
     frames: &'w UploadFrames,
+    /// A command that only follows a boot header was taken: the header was not taken for something else.
+    header_is_proven: bool,
 }
 
 impl Upload<'_> {
     async fn send(&mut self, request: &Request) -> Result<Vec<u8>> {
         match self.wire.exchange(request).await {
-            Ok(data) => Ok(data),
+            Ok(data) => {
+                self.header_is_proven |= request.id() != RomCommand::LoadBootHeader.id();
+                Ok(data)
+            }
             Err(Trouble::Halted) => Err(Error::new(ErrorKind::Interrupted)),
             Err(trouble) => {
-                if trouble == (Trouble::Refused { code: Code::CMD_SEQ_ERROR }) {
-                    // The ROM has answered `OK` to the header, and knows of none. 31h is one bit away from 11h: then it has
-                    // programmed the header into flash, at the address that its first four bytes are.
+                let out_of_order = trouble == (Trouble::Refused { code: Code::CMD_SEQ_ERROR });
+                if out_of_order || (!self.header_is_proven && !is_about_image(&trouble)) {
+                    // 31h is one bit away from 11h: then the ROM has programmed the header into flash, at the address that
+                    // its first four bytes are, and answered `OK` just so. It is the next command that would show it, by a
+                    // refusal, if the module has not restarted meanwhile.
                     self.wire.link.suspect_header(self.frames.header.to_bytes());
                     self.wire.link.set_flash_state(FlashState::Misread);
                 }
@@ -176,4 +184,9 @@ impl Upload<'_> {
         };
         Error::during(kind, during)
     }
+}
+
+/// A refusal that only image commands give (ROM reference 1.4: class 02): it was a header that the ROM has looked at.
+fn is_about_image(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Refused { code } if code.0 >> 8 == 0x02)
 }
