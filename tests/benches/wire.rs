@@ -67,9 +67,9 @@ impl Times {
         self.last(|event| matches!(event, Event::Progress { phase, .. } if *phase == wanted))
     }
 
-    /// From the loader's handshake and the identification of its flash to the end of the work, the reset left out.
+    /// From the identification of the flash to the end of the work, every look at it included, the reset left out.
     fn work(&self) -> Nanos {
-        self.last(|event| matches!(event, Event::Verified { .. })).since(self.identified())
+        self.last(|event| matches!(event, Event::ResetByCommand)).since(self.identified())
     }
 
     fn identified(&self) -> Nanos {
