@@ -1,6 +1,6 @@
 //! Where a recording and the emulator part company.
 //!
-//! The host's side of a recording is sent to a fresh module in virtual time ([`play`]), and what the module answers is
+//! The host's side of a recording is sent to a fresh module in virtual time (`player`), and what the module answers is
 //! compared with what was answered then, in bytes and in time ([`compare`]). The outcome is a [`Report`] for people and
 //! programs. Nothing here reads a clock or a file.
 //!

@@ -82,10 +82,10 @@ pub async fn write(
     write_files(link, options, pieces.into(), ChangeMode::default(), after).await
 }
 
-/// As [`write`], of files of which some belong into a partition of the module's own table, and in a mode.
+/// As [`write()`], of files of which some belong into a partition of the module's own table, and in a mode.
 ///
 /// # Errors
-/// As [`write`]; [`crate::error::ErrorKind::Table`] for a partition that is not there or too small, before anything is
+/// As [`write()`]; [`crate::error::ErrorKind::Table`] for a partition that is not there or too small, before anything is
 /// changed.
 pub async fn write_files(
     link: Link,

@@ -157,7 +157,7 @@ async fn from_rom(
 /// Reads the fuses through the RAM loader, plans, tells the plan as an event, and, with a permit, burns it word by word.
 ///
 /// Every word is read back before the next is begun. After trouble the word is read first, and only what is missing is
-/// burnt, [`BURNS`] times in all. Then all fuses are read and compared. For any error that comes, the error's
+/// burnt, twice at most. Then all fuses are read and compared. For any error that comes, the error's
 /// [`fuses`](crate::error::Failure::fuses) tells which words are burnt.
 ///
 /// # Errors
