@@ -264,7 +264,15 @@ fn assert_uploads(recording: &[Record], count: usize) {
     let payloads = |command: RomCommand| -> Vec<&[u8]> {
         frames.iter().filter(|(id, _)| *id == command.id()).map(|(_, payload)| &payload[..]).collect()
     };
-    assert_eq!(payloads(RomCommand::LoadBootHeader), vec![header; count]);
+    // The vendor's header says that neither CRC nor hash count; it is sent with both, so that the ROM checks what it gets.
+    let headers = payloads(RomCommand::LoadBootHeader);
+    assert_eq!(headers.len(), count);
+    for sent in headers {
+        assert_eq!(sent.len(), header.len());
+        assert_eq!(sent[0x78..0x84], header[0x78..0x84], "segment count and entry");
+        assert_eq!(sent[0x84..0xa4], Sha256::digest(rest)[..], "hash");
+        assert_eq!(sent[0xac..], crc32(&sent[..0xac]).to_le_bytes(), "CRC");
+    }
     assert_eq!(payloads(RomCommand::LoadSegmentHeader), vec![segment_header; count]);
     assert!(payloads(RomCommand::LoadSegmentData).concat() == data.repeat(count), "segment data differ");
     assert_eq!(payloads(RomCommand::CheckImage).len(), count);
