@@ -39,7 +39,7 @@ Feature: Putting a backup back
     And an image of 1 MiB for address 0x0
     When I restore the image as that of the module with chip id 0011223344556677
     Then the flasher gives up with exit status 3
-    And it says "this module has 3230376c62020000"
+    And it says which chip id this module has
     And it advises "--other-module"
     And the flash is as it was
 
@@ -48,6 +48,6 @@ Feature: Putting a backup back
     Given a healthy XT-ZB2 in programming mode
     And its flash holds the reference pattern
     And an image of 1 MiB for address 0x0
-    When I restore the image as that of the module with chip id 3230376c62020000
+    When I restore the image as that of this very module
     Then the flasher succeeds
     And the flash holds the image, and for the rest what it held before

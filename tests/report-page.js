@@ -24,6 +24,15 @@ async function main([page, picture, executablePath]) {
     const headline = await tab.locator(".divergence").allTextContents();
     assert(headline.some(text => /after 30h .* from PD to OK/.test(text)), "the slowed erase is named: " + headline);
     assert(headline.some(text => /after 32h .*FL/.test(text)), "the changed reply is named: " + headline);
+    // Each slow erase is a divergence; people have one thing to look into, and can see them all.
+    const slow = tab.locator(".divergence").filter({ hasText: "from PD to OK" });
+    assert.strictEqual(await slow.count(), 1, "slow erases are of one sort: " + headline);
+    const such = await slow.locator("summary").textContent();
+    assert(/^\d+ such divergences in \d+ scenario.*: the module .* ms to .* ms, the emulator/.test(such), such);
+    assert.strictEqual(await slow.locator(".such:visible").count(), 0);
+    await slow.locator("summary").click();
+    assert.strictEqual(await slow.locator(".such:visible").count(), Number(such.split(" ")[0]), such);
+    await slow.locator("summary").click();
     const all = await tab.locator("tr.case:visible").count();
     assert(all >= 4, "the matrix has rows");
     assert.strictEqual(await tab.locator("tr.case").first().locator(".night").count(), 6, "three nights of two targets");

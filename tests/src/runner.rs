@@ -146,7 +146,7 @@ pub fn run(entry: &Entry) -> Verdict {
     let output = output.text();
     // Where every scenario is a process, what it prints stands in the report.
     ending.story.iter().for_each(|line| println!("state: {line}"));
-    if let Some(lacks) = &ending.lacks {
+    if let (Some(lacks), None) = (&ending.lacks, &ending.failure) {
         return Verdict::Skipped(lacks.clone());
     }
     if writer.execution_has_failed() {

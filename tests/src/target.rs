@@ -17,6 +17,7 @@ use bl702_emulator::profile::{Boot, Profile, Wiring};
 use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::port::Port;
 use bl702_flasher::reset;
+use bl702_protocol::efuse::{Efuse, LockKind, offset};
 
 use crate::hardware::bench::Bench;
 use crate::hardware::store::hex;
@@ -48,6 +49,8 @@ pub enum Capability {
     Burning,
     /// Fuses that are not burnt yet.
     BlankFuses,
+    /// A MAC address that cannot be burnt any further.
+    LockedMac,
     /// A rate.
     Rate {
         /// Which.
@@ -75,6 +78,7 @@ impl fmt::Display for Capability {
                 "be sent commands that burn fuses, as its chip id is not marked as sacrificial"
             }
             Capability::BlankFuses => "offer blank fuses: they are burnt already",
+            Capability::LockedMac => "offer a MAC address that is write-locked",
             Capability::Prompt => "do two things within a millisecond",
         })
     }
@@ -134,7 +138,9 @@ pub struct Setup {
     /// Whether commands that burn fuses are sent (`@burns`).
     pub burns: bool,
     /// Fuses that must not be burnt yet, as bytes.
-    pub blank_fuses: Range<usize>,
+    pub blank_fuses: Vec<Range<usize>>,
+    /// Whether the fuses of the MAC address must be locked against burning.
+    pub locked_mac: bool,
     /// What BOOT follows.
     pub boot: Boot,
     /// Which modem line drives EN.
@@ -155,7 +161,8 @@ impl Default for Setup {
             fuses: None,
             flash: None,
             burns: false,
-            blank_fuses: 0..0,
+            blank_fuses: Vec::new(),
+            locked_mac: false,
             boot: Boot::High,
             wiring: Wiring::None,
             invert: reset::Lines::default(),
@@ -323,18 +330,16 @@ pub fn bench() -> Option<&'static Arc<Bench>> {
 /// # Errors
 /// [`Unready`]
 pub fn power_up(setup: &Setup) -> Result<Box<dyn Target>, Unready> {
-    if setup.invert != reset::Lines::default() && (bench().is_some() || setup.place != Place::Here) {
-        let target = "a module outside of this process".to_owned();
-        return Err(Lacks { target, capability: Capability::Inversion }.into());
-    }
     if let Some(bench) = bench() {
         return Ok(Box::new(HardwareTarget::power_up(bench, setup)?));
     }
+    if setup.invert != reset::Lines::default() && setup.place != Place::Here {
+        let target = "a module outside of this process".to_owned();
+        return Err(Lacks { target, capability: Capability::Inversion }.into());
+    }
     let fuses = fuses(setup)?;
-    if let Some(at) = setup.blank_fuses.clone().find(|at| fuses[*at] != 0) {
-        return Err(Unready::Failed(format!(
-            "the scenario wants blank fuses at {at:#x}, the board has others"
-        )));
+    if let Some(lack) = fuses_lack(setup, &fuses) {
+        return Err(Unready::Failed(format!("the board cannot {lack}")));
     }
     match setup.place {
         Place::Here => Ok(Box::new(EmulatedTarget::power_up(setup))),
@@ -346,6 +351,15 @@ pub fn power_up(setup: &Setup) -> Result<Box<dyn Target>, Unready> {
 fn fuses(setup: &Setup) -> Result<[u8; 128], Unready> {
     let profile = Profile::builtin(&setup.profile).map_err(|error| Unready::Failed(error.to_string()))?;
     Ok(setup.fuses.unwrap_or(profile.efuse))
+}
+
+/// What these fuses cannot offer that a scenario begins with.
+fn fuses_lack(setup: &Setup, fuses: &[u8; 128]) -> Option<Capability> {
+    if setup.blank_fuses.iter().flat_map(Clone::clone).any(|at| fuses[at] != 0) {
+        return Some(Capability::BlankFuses);
+    }
+    let is_locked = |at| Efuse(*fuses).byte_is_locked(LockKind::Write, at);
+    (setup.locked_mac && !(offset::MAC..offset::MAC + 8).all(is_locked)).then_some(Capability::LockedMac)
 }
 
 /// The chip id that stands in these fuses (eFuse 14h to 1Bh).

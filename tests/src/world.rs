@@ -410,26 +410,26 @@ impl World {
     pub fn end(&mut self, finished: &ScenarioFinished) -> Ending {
         let complete = matches!(finished, ScenarioFinished::StepPassed);
         let story = std::mem::take(&mut self.story);
-        if let Some(lacks) = &self.lacks {
-            return Ending { story, complete, lacks: Some(lacks.to_string()), failure: None };
-        }
+        let lacks = self.lacks.as_ref().map(ToString::to_string);
         let expected = self.expected_burns;
         let burnt = match self.target.as_deref_mut().map_or(Ok(0), Target::burnt_fuses) {
             Ok(burnt) => burnt,
             Err(error) => {
                 let failure = Some(format!("nobody knows how many fuses were burnt: {error}"));
-                return Ending { story, complete, lacks: None, failure };
+                return Ending { story, complete, lacks, failure };
             }
         };
         let unseen: Vec<String> = self.answers.iter().map(|answer| readable(answer)).collect();
-        let failure = if burnt != expected {
+        let failure = if lacks.is_some() && burnt == 0 {
+            None
+        } else if burnt != expected {
             Some(format!("{burnt} fuses were burnt, the scenario says {expected}"))
         } else if complete && !unseen.is_empty() {
             Some(format!("no step looked at these answers of the module: {}", unseen.join(", ")))
         } else {
             None
         };
-        Ending { story, complete, lacks: None, failure }
+        Ending { story, complete, lacks, failure }
     }
 }
 

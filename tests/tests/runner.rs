@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bl702_harness::catalogue::{self, Entry};
+use bl702_harness::report::{Begun, Line, Outcome, RunDirectory, read_lines, set_current};
 use bl702_harness::runner::{Verdict, run, trials};
 use libtest_mimic::Arguments;
 use rstest::rstest;
@@ -32,12 +33,37 @@ fn a_good_scenario_passes(#[case] name: &str) {
 #[case::unexpected_success("a-flasher-that-was-to-fail-and-did-not", "went on without an error")]
 #[case::fuse("a-fuse-that-burns-without-a-word", "1 fuses were burnt, the scenario says 0")]
 #[case::no_fuse("a-burn-that-was-announced-and-does-not-happen", "0 fuses were burnt")]
+#[case::untagged_burn("a-burn-that-is-refused-but-not-tagged", "a scenario that tells the flasher to burn must be @burns")]
 #[case::unseen_answer("an-answer-that-no-step-looks-at", "no step looked at these answers")]
 #[case::empty("no-steps-at-all", "has no steps")]
 #[case::second_row("row-2-of-an-outline", "no OK, but nothing")]
 fn a_bad_scenario_fails_and_says_why(#[case] name: &str, #[case] why: &str) {
     let Verdict::Failed(output) = run(&entry(name)) else { panic!("{name} did not fail") };
     assert!(output.contains(why), "{output}");
+}
+
+/// cucumber tells of a step when it is over: what counts is when it happened.
+#[test]
+fn a_step_is_written_down_with_the_time_that_it_took() {
+    let (entries, _) = catalogue::read(&catalogue::features_folder());
+    let entry = entries.iter().find(|entry| entry.id == "backup::two-backups-in-a-row-are-the-same").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run_directory = RunDirectory::new(folder.path().to_owned(), "emulated".to_owned());
+    let begun = Begun { id: entry.id.clone(), title: entry.title.clone(), ..Begun::default() };
+    set_current(Some(run_directory.begin(begun).unwrap()));
+    let verdict = run(entry);
+    set_current(None).unwrap().finish(Outcome::Passed, "").unwrap();
+    assert_eq!(verdict, Verdict::Passed);
+    let file = fs::read_dir(folder.path().join("scenarios")).unwrap().next().unwrap().unwrap().path();
+    let lines = read_lines(&file).unwrap();
+    let Some(Line::Finished(finished)) = lines.last() else { panic!("{lines:?}") };
+    let took = |line: &Line| match line {
+        Line::Step(step) if step.keyword == "When" => step.duration_us,
+        _ => 0,
+    };
+    // A mebibyte goes over the wire; nobody does that in less than a millisecond.
+    let longest = lines.iter().map(took).max().unwrap();
+    assert!((1_000..=finished.duration_us).contains(&longest), "{lines:#?}");
 }
 
 #[test]

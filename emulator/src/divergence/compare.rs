@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bl702_protocol::code::Code;
 use bl702_protocol::time::Nanos;
-use bl702_protocol::trace::{Exchange, Word, to_hex};
+use bl702_protocol::trace::{Exchange, Requested, Word, to_hex};
 
 use super::bands::Band;
 use super::intervals::{Interval, Kind, intervals};
@@ -115,10 +115,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn difference(&self, what: What, text: String) -> Difference {
+    fn difference(&self, what: What, sort: String, text: String) -> Difference {
         Difference {
             what,
             text,
+            sort,
             at_ns: self.exchange.start,
             exchange: self.number,
             id: self.exchange.id().map_or_else(String::new, |id| format!("{id:02x}")),
@@ -127,6 +128,17 @@ impl Place<'_> {
             recorded_ns: None,
             emulated_ns: None,
         }
+    }
+
+    fn difference_in_bytes(&self, found: &Found, when: &str, text: String) -> Difference {
+        let what = match &self.exchange.requested {
+            Requested::Command { id, name, .. } => format!("{id:02x}h {name}"),
+            Requested::Handshake { .. } => "a handshake".to_owned(),
+            Requested::Nothing => "the start".to_owned(),
+        };
+        let mut difference = self.difference(found.what, format!("{when} {what}: {}", found.sort), text);
+        difference.offset = Some(found.offset);
+        difference
     }
 
     /// `30h erase at 0x2000 (the 3rd 30h)`.
@@ -159,20 +171,17 @@ fn compare_bytes(place: &Place<'_>, partner: Option<&Exchange>, differences: &mu
     let mut differing = 0;
     let then = Answer { bytes: &place.exchange.reply, words: &place.exchange.words };
     let now = Answer { bytes: &reply, words: &words };
-    if let Some((what, offset, text)) = difference_of(&then, &now) {
+    if let Some(found) = difference_of(&then, &now) {
         differing += count_differing(then.bytes, now.bytes);
-        let mut difference = place.difference(what, format!("after {} {text}", place.words()));
-        difference.offset = Some(offset);
-        differences.push(difference);
+        let text = format!("after {} {}", place.words(), found.text);
+        differences.push(place.difference_in_bytes(&found, "after", text));
     }
     let (then, now) =
         (Answer { bytes: &place.exchange.stray, words: &[] }, Answer { bytes: &stray, words: &[] });
-    if let Some((what, offset, text)) = difference_of(&then, &now) {
+    if let Some(found) = difference_of(&then, &now) {
         differing += count_differing(then.bytes, now.bytes);
-        let text = format!("unasked, after {} {text}", place.words());
-        let mut difference = place.difference(what, text);
-        difference.offset = Some(offset);
-        differences.push(difference);
+        let text = format!("unasked, after {} {}", place.words(), found.text);
+        differences.push(place.difference_in_bytes(&found, "unasked, after", text));
     }
     differing
 }
@@ -198,6 +207,16 @@ impl Answer<'_> {
         }
     }
 
+    /// How it ends, whatever data are in it.
+    fn ends(&self) -> String {
+        match self.last_word() {
+            Some(Word::Refused(code)) => code.to_string(),
+            Some(Word::Ok | Word::Data(_)) => "OK".to_owned(),
+            Some(Word::Pending) => "PD".to_owned(),
+            None => "other bytes".to_owned(),
+        }
+    }
+
     fn last_word(&self) -> Option<Word> {
         self.words.last().map(|(_, word)| *word)
     }
@@ -218,30 +237,44 @@ fn shown(bytes: &[u8], offset: usize) -> String {
     format!("{}{more}", to_hex(few))
 }
 
-fn difference_of(then: &Answer<'_>, now: &Answer<'_>) -> Option<(What, usize, String)> {
+/// How two answers differ.
+struct Found {
+    what: What,
+    /// First byte that differs.
+    offset: usize,
+    /// The same for answers that differ in the same way.
+    sort: String,
+    text: String,
+}
+
+fn difference_of(then: &Answer<'_>, now: &Answer<'_>) -> Option<Found> {
     if then.bytes == now.bytes {
         return None;
     }
     let offset = then.bytes.iter().zip(now.bytes).take_while(|(a, b)| a == b).count();
     let pending =
         |answer: &Answer<'_>| answer.words.iter().filter(|(_, word)| *word == Word::Pending).count();
-    let (what, text) = if now.bytes.is_empty() {
-        (What::Missing, format!("the module answered {}, the emulator nothing", then.told()))
+    let is_refused = |answer: &Answer<'_>| matches!(answer.last_word(), Some(Word::Refused(_)));
+    let (what, sort, text) = if now.bytes.is_empty() {
+        let text = format!("the module answered {}, the emulator nothing", then.told());
+        (What::Missing, format!("{}, the emulator nothing", then.ends()), text)
     } else if then.bytes.is_empty() {
-        (What::Surplus, format!("the module said nothing, the emulator {}", now.told()))
+        let text = format!("the module said nothing, the emulator {}", now.told());
+        (What::Surplus, format!("nothing, the emulator {}", now.ends()), text)
     } else if pending(then) != pending(now) && then.last_word() == now.last_word() {
         let text = format!("the module sent PD {} times, the emulator {}", pending(then), pending(now));
-        (What::Bytes, text)
-    } else if matches!(then.last_word(), Some(Word::Refused(_)))
-        || matches!(now.last_word(), Some(Word::Refused(_)))
-    {
-        (What::Bytes, format!("the module answered {}, the emulator {}", then.told(), now.told()))
+        (What::Bytes, "another number of PD".to_owned(), text)
+    } else if is_refused(then) || is_refused(now) {
+        let text = format!("the module answered {}, the emulator {}", then.told(), now.told());
+        (What::Bytes, format!("{}, the emulator {}", then.ends(), now.ends()), text)
     } else if offset == now.bytes.len() {
         let (all, came) = (then.bytes.len(), offset);
-        (What::Missing, format!("the module answered {all} bytes, the emulator the first {came} of them"))
+        let text = format!("the module answered {all} bytes, the emulator the first {came} of them");
+        (What::Missing, "fewer bytes".to_owned(), text)
     } else if offset == then.bytes.len() {
         let more = shown(now.bytes, offset);
-        (What::Surplus, format!("the module's answer ends after {offset} bytes, the emulator adds {more}"))
+        let text = format!("the module's answer ends after {offset} bytes, the emulator adds {more}");
+        (What::Surplus, "more bytes".to_owned(), text)
     } else {
         let (a, b) = (shown(then.bytes, offset), shown(now.bytes, offset));
         let text = format!(
@@ -249,9 +282,9 @@ fn difference_of(then: &Answer<'_>, now: &Answer<'_>) -> Option<(What, usize, St
             count_differing(then.bytes, now.bytes),
             then.bytes.len().max(now.bytes.len()),
         );
-        (What::Bytes, text)
+        (What::Bytes, "other bytes".to_owned(), text)
     };
-    Some((what, offset, text))
+    Some(Found { what, offset, sort, text })
 }
 
 /// An interval then and now.
@@ -302,7 +335,9 @@ fn compare_times(
                 pair.recorded,
                 pair.emulated
             );
-            let mut difference = place.difference(What::Time, text);
+            let longer = if pair.recorded > pair.emulated { "longer" } else { "shorter" };
+            let sort = format!("{kind}, from {from} to {to}: {longer}");
+            let mut difference = place.difference(What::Time, sort, text);
             difference.recorded_ns = Some(pair.recorded);
             difference.emulated_ns = Some(pair.emulated);
             differences.push(difference);

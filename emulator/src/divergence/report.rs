@@ -65,6 +65,9 @@ pub struct Difference {
     pub what: What,
     /// In words.
     pub text: String,
+    /// What it has in common with others of its sort, in this recording and in those of other scenarios: the same request
+    /// was answered otherwise in the same way, or the same kind of time was longer, or shorter.
+    pub sort: String,
     /// When the request began in the recording.
     pub at_ns: Nanos,
     /// Number of the request from 0.
@@ -152,15 +155,20 @@ impl fmt::Display for Report {
 
 impl Report {
     fn show_differences(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, difference) in self.differences.iter().take(SHOWN).enumerate() {
+        let sorts = by_sort(&self.differences);
+        for (number, sort) in sorts.iter().take(SHOWN).enumerate() {
             let head = if number == 0 { "\nfirst difference:\n" } else { "" };
-            write!(f, "{head}{:>12.6} s  {}", difference.at_ns.as_secs_f64(), difference.text)?;
-            if number == 0 && self.differences.len() > 1 {
+            let Some(first) = sort.first() else { continue };
+            write!(f, "{head}{:>12.6} s  {}", first.at_ns.as_secs_f64(), first.text)?;
+            if sort.len() > 1 {
+                write!(f, "\n{:>14}  {}", "", common(sort))?;
+            }
+            if number == 0 && sorts.len() > 1 {
                 write!(f, "\n\nthen:")?;
             }
             writeln!(f)?;
         }
-        match self.differences.len().saturating_sub(SHOWN) {
+        match sorts.get(SHOWN..).unwrap_or_default().iter().map(Vec::len).sum::<usize>() {
             0 => Ok(()),
             more => {
                 writeln!(f, "and {more} more (--json has all); what follows a difference is often its result")
@@ -183,6 +191,32 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// The differences of each sort, in the order in which the first of each came.
+fn by_sort(differences: &[Difference]) -> Vec<Vec<&Difference>> {
+    let mut sorts: Vec<Vec<&Difference>> = Vec::new();
+    for difference in differences {
+        match sorts.iter_mut().find(|sort| sort.first().is_some_and(|first| first.sort == difference.sort)) {
+            Some(sort) => sort.push(difference),
+            None => sorts.push(vec![difference]),
+        }
+    }
+    sorts
+}
+
+/// What is to be said of several of one sort: how many, how far apart, where the last one is.
+fn common(sort: &[&Difference]) -> String {
+    let range = |time: fn(&Difference) -> Option<Nanos>| {
+        let times = || sort.iter().filter_map(|difference| time(difference));
+        Some(format!("{} to {}", times().min()?, times().max()?))
+    };
+    let times = match (range(|difference| difference.recorded_ns), range(|difference| difference.emulated_ns)) {
+        (Some(recorded), Some(emulated)) => format!(": the module {recorded}, the emulator {emulated}"),
+        _ => String::new(),
+    };
+    let last = sort.last().map_or(0.0, |difference| difference.at_ns.as_secs_f64());
+    format!("{} such until {last:.6} s{times}", sort.len())
 }
 
 fn or_unnamed(name: &str) -> &str {

@@ -16,6 +16,8 @@ pub struct BenchPort {
     boot_on_line: bool,
     /// The scenario wants its lines the other way round.
     crossed: bool,
+    /// The scenario wants these to be inverted by its adapter.
+    inverted: Lines,
     /// Whether the scenario is to see that there are lines.
     offered: bool,
     sent: bool,
@@ -57,7 +59,8 @@ impl BenchPort {
         if has_lines {
             port.set_lines(Lines::default())?;
         }
-        Ok(BenchPort { port, wiring, boot_on_line, crossed: false, offered: true, sent: false })
+        let inverted = Lines::default();
+        Ok(BenchPort { port, wiring, boot_on_line, crossed: false, inverted, offered: true, sent: false })
     }
 
     /// Which line drives EN; none where the port has no lines.
@@ -73,6 +76,12 @@ impl BenchPort {
     /// Has DTR and RTS change places from now on, for a scenario about the other wiring.
     pub fn cross_lines(&mut self, crossed: bool) {
         self.crossed = crossed;
+    }
+
+    /// Has an adapter that inverts these lines from now on, for a scenario about one. What the bench itself sets with
+    /// [`set_pins`](Self::set_pins) stays what it says.
+    pub fn invert_lines(&mut self, inverted: Lines) {
+        self.inverted = inverted;
     }
 
     /// Whether the flasher is to see lines from now on; they can be set for the scenario all the same.
@@ -120,6 +129,8 @@ impl Port for BenchPort {
     }
 
     fn set_lines(&mut self, lines: Lines) -> Result<(), PortError> {
+        let Lines { dtr, rts } = self.inverted;
+        let lines = Lines { dtr: lines.dtr ^ dtr, rts: lines.rts ^ rts };
         let lines = if self.crossed { Lines { dtr: lines.rts, rts: lines.dtr } } else { lines };
         self.port.set_lines(lines)
     }

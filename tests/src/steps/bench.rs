@@ -100,7 +100,13 @@ fn blank_fuses(world: &mut World, from: Address, to: Address) -> Step {
     if range.is_empty() || range.end > 128 {
         return Err(wrong("there are fuses 0x0 to 0x7F"));
     }
-    world.set_up(|setup| setup.blank_fuses = range)
+    world.set_up(|setup| setup.blank_fuses.push(range))
+}
+
+/// Not so on a chip that never was in a module factory.
+#[given("its MAC address is write-locked, as the factory leaves it")]
+fn locked_mac(world: &mut World) -> Step {
+    world.set_up(|setup| setup.locked_mac = true)
 }
 
 /// A mode of the emulator's catalogue (`bl702-emu faults`).

@@ -126,6 +126,12 @@ fn restore_of(world: &mut World, chip_id: String) -> Step {
     restore_as(world, Some(chip_id), ChangeMode::default())
 }
 
+#[when("I restore the image as that of this very module")]
+fn restore_own(world: &mut World) -> Step {
+    let chip_id = world.target()?.chip_id();
+    restore_as(world, Some(chip_id), ChangeMode::default())
+}
+
 #[when("I ask what restoring the image would change")]
 fn would_restore(world: &mut World) -> Step {
     restore_as(world, None, DRY)

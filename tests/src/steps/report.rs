@@ -30,6 +30,12 @@ fn says(world: &mut World, text: String) -> Step {
     Err(wrong(format!("it said {:?}", failure.message)))
 }
 
+#[then("it says which chip id this module has")]
+fn says_chip_id(world: &mut World) -> Step {
+    let chip_id = world.target()?.chip_id();
+    says(world, format!("this module has {chip_id}"))
+}
+
 #[then(expr = "it says that the flash is {string}")]
 fn says_flash_state(world: &mut World, text: String) -> Step {
     let failure = world.failure()?;

@@ -13,7 +13,7 @@ use bl702_flasher::flow::{self, After};
 use bl702_flasher::loader::LoaderImage;
 use bl702_flasher::plan::{Piece, Pieces};
 use bl702_flasher::port::Port;
-use bl702_flasher::reset::Wiring;
+use bl702_flasher::reset::{Lines, Wiring};
 use bl702_flasher::session::Link;
 use bl702_flasher::timing::Timing;
 use bl702_protocol::time::Nanos;
@@ -87,6 +87,12 @@ impl HardwareTarget {
             target.guest.story.push("DTR and RTS change places in software".to_owned());
         }
         target.guest.port.cross_lines(crossed);
+        if setup.invert != Lines::default() {
+            target.guest.story.push("its adapter's lines are inverted in software".to_owned());
+            target.guest.port.invert_lines(setup.invert);
+            let at_rest = target.guest.port.set_lines(Lines::default());
+            at_rest.map_err(|error| Unready::Failed(error.to_string()))?;
+        }
         target.guest.port.offer_lines(setup.wiring != ModuleWiring::None);
         target.guest.port.take_sent();
         Ok(target)
@@ -111,10 +117,9 @@ impl HardwareTarget {
             if !self.bench.config.sacrificial_chips.contains(chip) {
                 return Err(self.lacks(Capability::Burning).into());
             }
-            let blank = setup.blank_fuses.clone().all(|at| self.first_fuses[at] == 0);
-            if !blank {
-                return Err(self.lacks(Capability::BlankFuses).into());
-            }
+        }
+        if let Some(lack) = super::fuses_lack(setup, &self.first_fuses) {
+            return Err(self.lacks(lack).into());
         }
         Ok(())
     }
