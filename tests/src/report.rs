@@ -232,7 +232,8 @@ fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The file of an attempt. Every line is written at once: what is there survives a kill.
+/// The file of an attempt. The first line is written at once; those of steps when cucumber tells of them, which is when
+/// the runner waits for something: after a kill the recording says how far the scenario came.
 #[derive(Debug)]
 pub struct ScenarioLog {
     file: File,
