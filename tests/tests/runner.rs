@@ -33,7 +33,10 @@ fn a_good_scenario_passes(#[case] name: &str) {
 #[case::unexpected_success("a-flasher-that-was-to-fail-and-did-not", "went on without an error")]
 #[case::fuse("a-fuse-that-burns-without-a-word", "1 fuses were burnt, the scenario says 0")]
 #[case::no_fuse("a-burn-that-was-announced-and-does-not-happen", "0 fuses were burnt")]
-#[case::untagged_burn("a-burn-that-is-refused-but-not-tagged", "a scenario that tells the flasher to burn must be @burns")]
+#[case::untagged_burn(
+    "a-burn-that-is-refused-but-not-tagged",
+    "a scenario that tells the flasher to burn must be @burns"
+)]
 #[case::unseen_answer("an-answer-that-no-step-looks-at", "no step looked at these answers")]
 #[case::empty("no-steps-at-all", "has no steps")]
 #[case::second_row("row-2-of-an-outline", "no OK, but nothing")]

@@ -211,7 +211,8 @@ fn common(sort: &[&Difference]) -> String {
         let times = || sort.iter().filter_map(|difference| time(difference));
         Some(format!("{} to {}", times().min()?, times().max()?))
     };
-    let times = match (range(|difference| difference.recorded_ns), range(|difference| difference.emulated_ns)) {
+    let times = match (range(|difference| difference.recorded_ns), range(|difference| difference.emulated_ns))
+    {
         (Some(recorded), Some(emulated)) => format!(": the module {recorded}, the emulator {emulated}"),
         _ => String::new(),
     };

@@ -62,8 +62,11 @@ impl Watcher {
             keyword: step.keyword.trim().to_owned(),
             text: step.value.clone(),
             verdict,
-            duration_us: self.began.and_then(|began| at.duration_since(began).ok()).unwrap_or_default().as_micros()
-                as u64,
+            duration_us: self
+                .began
+                .and_then(|began| at.duration_since(began).ok())
+                .unwrap_or_default()
+                .as_micros() as u64,
             message,
         };
         // A full disk must not fail a scenario; the missing lines show in the report.

@@ -43,7 +43,8 @@ fn burn_mac(world: &mut World, accepted: String) -> Step {
     let number = |text: &str| u64::from_str_radix(text, 16).map_err(|_| wrong("a chip id is hexadecimal"));
     let chip_id = number(&world.target()?.chip_id())?;
     let zeros = u64::from(chip_id.count_zeros());
-    let what = format!("wifi_mac={:016x} mac_parity={:#x}", with_one_more_bit(chip_id), with_one_more_bit(zeros));
+    let what =
+        format!("wifi_mac={:016x} mac_parity={:#x}", with_one_more_bit(chip_id), with_one_more_bit(zeros));
     burn(world, &what, &[&accepted], BurnPermit::from_option(true))
 }
 
