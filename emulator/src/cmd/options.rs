@@ -9,6 +9,7 @@ use bl702_emulator::flash::FlashSpeed;
 use bl702_emulator::module::{Module, ModuleBuilder, Start};
 use bl702_emulator::profile::{Boot, Profile, Wiring};
 use bl702_emulator::transport::held_file::{HeldMemories, open_efuse, open_flash};
+use bl702_emulator::transport::outbox::parse_latency_ms;
 use bl702_emulator::transport::pace::Pace;
 use bl702_emulator::transport::record::Recorder;
 use bl702_emulator::transport::serve::PortOptions;
@@ -76,9 +77,9 @@ pub(crate) struct ModuleOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
 
-    /// How long an adapter keeps each reply
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
-    pub(crate) latency_ms: u64,
+    /// How long an adapter keeps each reply; fractions are allowed, as 0.2
+    #[arg(long = "latency-ms", value_name = "N", default_value = "0", value_parser = parse_latency_ms)]
+    pub(crate) latency: Nanos,
 }
 
 impl BoardOptions {
@@ -152,10 +153,9 @@ impl ModuleOptions {
             Some(path) => Some(Recorder::create(&numbered(path, index), &profile.name)?),
             None => None,
         };
-        let latency = Nanos::from_millis(self.latency_ms);
         let options = PortOptions {
             pace: self.pace,
-            latency,
+            latency: self.latency,
             memories,
             recorder,
             wiring: Some(profile.wiring),

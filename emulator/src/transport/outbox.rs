@@ -64,6 +64,19 @@ impl HostReceiver {
     }
 }
 
+/// The longest an adapter may keep a reply: a minute.
+const LONGEST_LATENCY_MS: f64 = 60_000.0;
+
+/// Reads how many milliseconds an adapter keeps each reply: 0 to 60000, fractions allowed (`0.2`).
+///
+/// # Errors
+/// What it must be, in words.
+pub fn parse_latency_ms(text: &str) -> Result<Nanos, String> {
+    let ms = text.parse().ok().filter(|ms: &f64| (0.0..=LONGEST_LATENCY_MS).contains(ms));
+    let ms = ms.ok_or_else(|| format!("{text:?} is no number of milliseconds from 0 to 60000, such as 0.2"))?;
+    Ok(Nanos((ms * 1e6).round() as u64))
+}
+
 /// The queue in front of the client.
 #[derive(Debug)]
 pub struct Outbox {
@@ -190,6 +203,17 @@ mod tests {
         let heard = receiver.receive(burst(1000, 500_000, b"two"), 115_200, false);
         let apart = [resample(b"one", 500_000, 115_200), resample(b"two", 500_000, 115_200)].concat();
         assert_eq!(heard, apart);
+    }
+
+    #[test]
+    fn a_latency_may_be_less_than_a_millisecond() {
+        for (text, us) in [("0", 0), ("0.2", 200), ("1", 1_000), ("16", 16_000), ("60000", 60_000_000)] {
+            assert_eq!(parse_latency_ms(text), Ok(Nanos::from_micros(us)), "{text}");
+        }
+        for text in ["", "-1", "60000.1", "inf", "NaN", "1 ms"] {
+            let error = parse_latency_ms(text).unwrap_err();
+            assert!(error.ends_with("is no number of milliseconds from 0 to 60000, such as 0.2"), "{error}");
+        }
     }
 
     #[test]

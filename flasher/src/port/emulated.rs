@@ -13,7 +13,7 @@ use bl702_emulator::line::Burst;
 use bl702_emulator::module::{Module, Start};
 use bl702_emulator::profile::{Boot, Profile, Wiring};
 use bl702_emulator::transport::held_file::{HeldMemories, open_efuse, open_flash};
-use bl702_emulator::transport::outbox::HostReceiver;
+use bl702_emulator::transport::outbox::{HostReceiver, parse_latency_ms};
 use bl702_emulator::transport::wiring::{ModemLines, pins};
 use bl702_protocol::time::Nanos;
 
@@ -91,7 +91,7 @@ impl EmulatedOptions {
             "efuse" => self.efuse = Some(PathBuf::from(value)),
             "fault" => self.faults.extend(load_fault(value).map_err(|error| error.to_string())?),
             "seed" => self.seed = value.parse().map_err(|_| bad())?,
-            "latency-ms" => self.latency = Nanos::from_millis(value.parse().map_err(|_| bad())?),
+            "latency-ms" => self.latency = parse_latency_ms(value)?,
             "invert-dtr" => self.invert.dtr = value.parse().map_err(|_| bad())?,
             "invert-rts" => self.invert.rts = value.parse().map_err(|_| bad())?,
             // Both paces are the same in virtual time.
