@@ -10,6 +10,7 @@ mod loader;
 mod read;
 mod recover;
 mod write;
+mod write_pace;
 
 pub(crate) use ask::{MAX_RESTARTS, work_bound};
 pub use diagnose::LOOKS;

@@ -8,6 +8,7 @@ use bl702_protocol::jedec::{JedecId, LOADER_FLAG_IDENTIFIED};
 use bl702_protocol::time::Nanos;
 
 use super::exchange::Wire;
+use super::write_pace::WritePace;
 use crate::baud::slowest_rate;
 use crate::connect::ConnectOptions;
 use crate::error::{During, Error, ErrorKind, FlashState, Result};
@@ -70,6 +71,8 @@ pub(super) struct Counters {
     pub(super) good: u32,
     /// What came and was no answer, since the last good one.
     pub(super) heard: Vec<u8>,
+    /// How fast flash and line are.
+    pub(super) pace: WritePace,
 }
 
 impl RamLoader {
@@ -117,6 +120,7 @@ impl RamLoader {
             }
             id = again;
         }
+        self.state.pace.note_round_trip(round_trip);
         self.tell_link(round_trip);
         let (jedec, flag) = id;
         let identified = flag & LOADER_FLAG_IDENTIFIED != 0;

@@ -1,14 +1,13 @@
 //! Programming flash.
 
 use bl702_protocol::code::Code;
-use bl702_protocol::frame::LOADER_MAX_WRITE;
 
 use super::exchange::Trouble;
 use super::loader::RamLoader;
 use crate::baud::data_within_session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::plan::FlashRange;
+use crate::plan::{FlashRange, PAGE};
 use crate::request::{Request, write_len};
 
 /// How often a write that failed in the flash is tried.
@@ -29,27 +28,28 @@ impl RamLoader {
         bytes: &[u8],
         mut progress: impl FnMut(&Self, u64),
     ) -> Result<()> {
-        let limit = data_within_session(self.link().baud_bps(), LOADER_MAX_WRITE);
-        let mut chunks = Vec::new();
-        let mut at = 0;
-        while at < bytes.len() {
-            let address = start + at as u32;
-            let len = write_len(address, &bytes[at..], limit);
-            chunks.push((at, len));
-            at += len;
-        }
+        let mut todo = vec![(0, bytes.len())];
         for pass in 1..=PASSES {
             let mut failed = Vec::new();
-            let mut before = None;
-            for (at, len) in chunks {
-                let request = Request::write(start + at as u32, &bytes[at..at + len]);
-                self.ask(&request).await?;
-                if self.take_late_failures() > 0 {
-                    failed.extend(before);
-                }
-                before = Some((at, len));
-                if pass == 1 {
-                    progress(self, (at + len) as u64);
+            let mut before: Option<(usize, usize)> = None;
+            for (mut at, len) in todo {
+                let end = at + len;
+                while at < end {
+                    let len = self.frame_len(start + at as u32, &bytes[at..end]);
+                    let request = Request::write(start + at as u32, &bytes[at..at + len]);
+                    let (began, baud_bps) = (self.link().now(), self.link().baud_bps());
+                    self.ask(&request).await?;
+                    let took = self.link().now().since(began);
+                    let programmed = before.map_or(0, |(_, len)| len);
+                    self.state.pace.note(programmed, len, took, baud_bps);
+                    if self.take_late_failures() > 0 {
+                        failed.extend(before);
+                    }
+                    before = Some((at, len));
+                    at += len;
+                    if pass == 1 {
+                        progress(self, at as u64);
+                    }
                 }
             }
             // Its answer comes when the last write is done, and tells a late failure from the answer to 3Ah.
@@ -60,15 +60,23 @@ impl RamLoader {
             if failed.is_empty() {
                 return self.write_check(pass).await;
             }
-            chunks = failed;
-            self.report_failed(start, &chunks, pass)?;
+            todo = failed;
+            self.report_failed(start, &todo, pass)?;
         }
         Ok(())
     }
 
+    /// How many of these bytes the next frame takes. All but the last end with a page, so that none is programmed in two parts.
+    fn frame_len(&self, address: u32, bytes: &[u8]) -> usize {
+        let baud_bps = self.link().baud_bps();
+        let limit = data_within_session(baud_bps, self.state.pace.frame_bytes(baud_bps));
+        let whole_pages = limit - (address as usize + limit) % PAGE as usize;
+        write_len(address, bytes, if whole_pages == 0 { limit } else { whole_pages })
+    }
+
     /// A write that failed is told, and an error when there is no pass left.
-    fn report_failed(&self, start: u32, chunks: &[(usize, usize)], pass: u32) -> Result<()> {
-        let Some((at, len)) = chunks.first() else { return Ok(()) };
+    fn report_failed(&self, start: u32, failed: &[(usize, usize)], pass: u32) -> Result<()> {
+        let Some((at, len)) = failed.first() else { return Ok(()) };
         let range = FlashRange::with_len(start + *at as u32, *len as u64);
         let mut during = self.during(&Request::write_check(), pass);
         (during.what, during.range, during.attempts) = ("program flash", range, PASSES);
