@@ -232,14 +232,22 @@ struct Work<'l> {
 impl Work<'_> {
     /// What has to be done, by hashes: 64 KiB that hold their target or nothing at all are settled at once, others sector by
     /// sector. A hash of the whole before that would cost as much as all of these, for nothing where a byte differs.
+    ///
+    /// Behind a block of which no sector was right, one that is wrong at both of its ends counts as wrong in between: images
+    /// have what they share with the flash in long pieces, and a sector that is written without need costs time, no more.
     async fn compare(&mut self) -> Result<Changes> {
         let mut changes = Changes::default();
         let ranges = self.targets.ranges();
         let total_bytes = ranges.iter().map(|range| u64::from(range.len())).sum();
         let mut done_bytes = 0;
+        let mut all_wrong = false;
         for block in ranges.iter().flat_map(|range| range.aligned_parts(BLOCK_64K)) {
-            if !self.settle(block, &mut changes).await? {
-                self.compare_sectors(block, &mut changes).await?;
+            if all_wrong && self.is_wrong_at_both_ends(block).await? {
+                changes.note(block, Change::EraseAndProgram);
+            } else if self.settle(block, &mut changes).await? {
+                all_wrong = false;
+            } else {
+                all_wrong = self.compare_sectors(block, &mut changes).await?;
             }
             done_bytes += u64::from(block.len());
             self.loader.link().emit(Event::Progress { phase: Phase::Compare, done_bytes, total_bytes });
@@ -259,14 +267,37 @@ impl Work<'_> {
         Ok(true)
     }
 
-    async fn compare_sectors(&mut self, block: FlashRange, changes: &mut Changes) -> Result<()> {
+    /// Gives whether every sector has to be erased and programmed.
+    async fn compare_sectors(&mut self, block: FlashRange, changes: &mut Changes) -> Result<bool> {
+        let mut all_wrong = true;
         for sector in block.aligned_parts(SECTOR) {
-            let digest = self.loader.sha256(sector).await?;
-            self.before.insert(sector.start(), digest);
-            let change = self.settled(sector, &digest).unwrap_or(Some(Change::EraseAndProgram));
+            let settled = self.look_at(sector).await?;
+            all_wrong &= settled.is_none();
+            let change = settled.unwrap_or(Some(Change::EraseAndProgram));
             change.into_iter().for_each(|change| changes.note(sector, change));
         }
-        Ok(())
+        Ok(all_wrong)
+    }
+
+    /// Whether neither the first nor the last sector of a whole block holds its target or nothing.
+    async fn is_wrong_at_both_ends(&mut self, block: FlashRange) -> Result<bool> {
+        if block.len() != BLOCK_64K {
+            return Ok(false);
+        }
+        let sectors: Vec<FlashRange> = block.aligned_parts(SECTOR).collect();
+        for sector in sectors.first().into_iter().chain(sectors.last()) {
+            if self.look_at(*sector).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// As [`settled`](Self::settled), of a sector; what it holds is kept in mind.
+    async fn look_at(&mut self, sector: FlashRange) -> Result<Option<Option<Change>>> {
+        let digest = self.loader.sha256(sector).await?;
+        self.before.insert(sector.start(), digest);
+        Ok(self.settled(sector, &digest))
     }
 
     /// `Some(None)`: holds its target; `Some(change)`: is erased; `None`: something else.
