@@ -31,7 +31,8 @@ pub enum Pace {
 pub struct Timing {
     /// EN is held low this long.
     pub reset_hold: Nanos,
-    /// BOOT is high this long before EN is released (100 ms in the vendor's tools).
+    /// BOOT is high this long before EN is released (100 ms in the vendor's tools). The ROM samples it when it has started,
+    /// 1 ms or more behind that.
     pub strap_settle: Nanos,
     /// From the release of EN to the first burst.
     pub reset_to_burst: Nanos,
@@ -63,12 +64,12 @@ impl Timing {
                 hands: Nanos::from_secs(30),
             },
             Pace::Normal => Timing {
-                reset_hold: Nanos::from_millis(50),
-                strap_settle: Nanos::from_millis(100),
-                reset_to_burst: Nanos::from_millis(50),
+                reset_hold: Nanos::from_millis(20),
+                strap_settle: Nanos::from_millis(30),
+                reset_to_burst: Nanos::from_millis(30),
                 ok_wait: Nanos::from_millis(100),
                 quiet: Nanos::from_millis(20),
-                jump_to_burst: Nanos::from_millis(120),
+                jump_to_burst: Nanos::from_millis(60),
                 reply_margin: Nanos::from_millis(700),
                 hands: Nanos::from_secs(10),
             },
@@ -87,6 +88,22 @@ impl Timing {
 }
 
 impl Timing {
+    /// The same waits with a reset that takes its time, as the vendor's tools and blisp do it (clients reference 2): for a
+    /// board whose EN or BOOT has a capacitor too large for the waits of the preset.
+    ///
+    /// EN of a module has some 10 kOhm to the supply and up to 1 uF to ground (assumed; no plan of the XT-ZB2 is public). An
+    /// adapter pulls it low in well under 1 ms; it is high again 10 ms after its release. The waits of
+    /// [`Pace::Normal`] are some times that; those here do with ten times the capacitor.
+    #[must_use]
+    pub fn with_patient_reset(self) -> Timing {
+        Timing {
+            reset_hold: self.reset_hold.max(Nanos::from_millis(100)),
+            strap_settle: self.strap_settle.max(Nanos::from_millis(100)),
+            reset_to_burst: self.reset_to_burst.max(Nanos::from_millis(200)),
+            ..self
+        }
+    }
+
     /// The same waits for a line on which a short answer took this long.
     ///
     /// An `OK` that comes after its wait makes the next burst hit a session that has just begun, which costs the RAM

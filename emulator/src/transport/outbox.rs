@@ -73,7 +73,8 @@ const LONGEST_LATENCY_MS: f64 = 60_000.0;
 /// What it must be, in words.
 pub fn parse_latency_ms(text: &str) -> Result<Nanos, String> {
     let ms = text.parse().ok().filter(|ms: &f64| (0.0..=LONGEST_LATENCY_MS).contains(ms));
-    let ms = ms.ok_or_else(|| format!("{text:?} is no number of milliseconds from 0 to 60000, such as 0.2"))?;
+    let ms =
+        ms.ok_or_else(|| format!("{text:?} is no number of milliseconds from 0 to 60000, such as 0.2"))?;
     Ok(Nanos((ms * 1e6).round() as u64))
 }
 

@@ -32,13 +32,14 @@ impl ConnectOptions {
     pub(crate) fn reach_bound(&self) -> Nanos {
         let timing = &self.timing;
         let reset = duration(&self.resets().into_isp());
-        let quick = (timing.ok_wait + timing.quiet * 10) * u64::from(FIRST_BURSTS);
+        let again = duration(&self.patiently().resets().into_isp());
+        let quick = (timing.ok_wait + timing.quiet * 10) * u64::from(FIRST_BURSTS * 2);
         let patient = SESSION_END_SILENCE + timing.ok_wait * 10 + timing.quiet * 10;
         let hands =
-            timing.hands + (SESSION_END_SILENCE + reset) * (1 + timing.hands.0 / SESSION_END_SILENCE.0);
+            timing.hands + (SESSION_END_SILENCE + again) * (1 + timing.hands.0 / SESSION_END_SILENCE.0);
         let asks = u64::from(BOOT_INFO_ASKS) + BOOT_INFO_ANSWERS as u64;
         let info = (timing.reply_margin + Nanos::from_millis(200)) * asks;
-        (reset + quick + patient + info) * u64::from(ROUNDS) + hands
+        (reset + again + quick + patient + info) * u64::from(ROUNDS) + hands
     }
 
     /// Resets the module if the port can, shakes hands at the boot rate, and asks for boot info.
@@ -93,7 +94,32 @@ impl ConnectOptions {
         Ok(())
     }
 
-    /// Bursts, then silence and bursts, then bursts while a person resets the module.
+    /// The same with a reset that takes its time.
+    fn patiently(&self) -> ConnectOptions {
+        ConnectOptions { timing: self.timing.with_patient_reset(), ..self.clone() }
+    }
+
+    /// A reset that takes its time and bursts behind it, for lines that were too slow for the first. What it costs is paid only
+    /// where the first had no answer. Lines that do not reset at all leave whoever hears in his session, so there are no
+    /// more bursts in a row than that stands.
+    async fn reset_patiently(&self, link: &Link, handshake: &mut Handshake) -> Result<bool> {
+        let patiently = self.patiently();
+        if !self.can_reset() || patiently.resets().into_isp() == self.resets().into_isp() {
+            return Ok(false);
+        }
+        let cause = "no handshake after a quick reset; now one with longer waits".to_owned();
+        link.emit(Event::Retry { cause });
+        patiently.reset_into_isp(link).await?;
+        let room = Handshake::bursts_in_a_row(link.baud_bps()).saturating_sub(FIRST_BURSTS);
+        for _ in 0..FIRST_BURSTS.min(room) {
+            if self.attempt(link, handshake, self.timing.ok_wait).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Bursts, a more patient reset and bursts, then silence and bursts, then bursts while a person resets the module.
     async fn shake_hands(&self, link: &Link, silence_first: bool) -> Result<()> {
         let timing = &self.timing;
         let mut handshake = Handshake::default();
@@ -102,6 +128,9 @@ impl ConnectOptions {
                 if self.attempt(link, &mut handshake, timing.ok_wait).await? {
                     return Ok(());
                 }
+            }
+            if self.reset_patiently(link, &mut handshake).await? {
+                return Ok(());
             }
         }
         let reason = if silence_first { SilenceReason::LostStep } else { SilenceReason::NoHandshake };
@@ -114,7 +143,7 @@ impl ConnectOptions {
         loop {
             if self.can_reset() {
                 // A BOOT pin that nothing drives is high after some resets only; a reset line may have a loose contact.
-                self.reset_into_isp(link).await?;
+                self.patiently().reset_into_isp(link).await?;
             }
             for _ in 0..Handshake::bursts_in_a_row(link.baud_bps()) {
                 if link.now() >= end {
