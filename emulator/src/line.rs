@@ -88,14 +88,15 @@ impl LineRx {
     }
 
     /// How many bytes, arrived or on their way, follow each other without a pause of `pause` between the end of one and
-    /// the beginning of the next, and when the last of them ends. A pause that begins at `except` does not count.
+    /// the beginning of the next, and when the last of them ends. Pauses that begin at `heeded` or earlier do not count.
     ///
     /// Stops looking when there are `most` or more.
-    pub fn unbroken(&self, pause: Nanos, except: Option<Nanos>, most: usize) -> (usize, Nanos) {
+    pub fn unbroken(&self, pause: Nanos, heeded: Option<Nanos>, most: usize) -> (usize, Nanos) {
         let mut count = 0;
         let mut end = Nanos::ZERO;
         for (index, burst) in self.bursts.iter().enumerate() {
-            if index > 0 && (count >= most || (burst.start >= end + pause && except != Some(end))) {
+            let is_pause = burst.start >= end + pause && heeded.is_none_or(|heeded| end > heeded);
+            if index > 0 && (count >= most || is_pause) {
                 break;
             }
             count += burst.bytes.len() - if index == 0 { self.taken_of_first } else { 0 };

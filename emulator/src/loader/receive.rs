@@ -49,7 +49,7 @@ pub(super) struct Receiver {
     filled: usize,
     /// The time of the last interrupt, so that none comes before an earlier one.
     now: Nanos,
-    /// The silence since this time has had its time-out interrupt, which found no room.
+    /// The silence since this time, and any before it, has had its time-out interrupt, which found no room.
     timed_out_since: Option<Nanos>,
 }
 
@@ -138,7 +138,7 @@ impl Receiver {
         if bytes >= LEVEL {
             return rx.nth_arrival(LEVEL - 1).map(|at| at.max(self.now));
         }
-        (bytes > 0 && self.timed_out_since != Some(silent_since))
+        (bytes > 0 && self.timed_out_since.is_none_or(|heeded| silent_since > heeded))
             .then(|| (silent_since + self.pause()).max(self.now))
     }
 

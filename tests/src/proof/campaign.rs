@@ -6,8 +6,10 @@ use std::fs;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 use super::checker::{Broken, Verdict, judge};
 use super::draw;
@@ -202,30 +204,69 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Stands for a thread that plays no scene.
+const NO_SEED: u64 = u64::MAX;
+
+/// So long, in real time, one scene may take. Most take a millisecond.
+const HANGS_AFTER_S: u32 = 60;
+
+/// Ends the program when a thread is at the same seed for [`HANGS_AFTER_S`]: a loop without end in the code under test stops
+/// virtual time too, so no bound of the run can tell of it. Returns when all senders of `ended` are gone.
+fn watch_for_hangs(playing: &[AtomicU64], ended: &mpsc::Receiver<()>) {
+    let mut seen = vec![(NO_SEED, 0); playing.len()];
+    while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+        for (slot, (seed, seconds)) in playing.iter().zip(&mut seen) {
+            let now = slot.load(Ordering::Relaxed);
+            *seconds = if now == *seed && now != NO_SEED { *seconds + 1 } else { 0 };
+            *seed = now;
+            if *seconds >= HANGS_AFTER_S {
+                eprintln!("seed {now} hangs, {HANGS_AFTER_S} s by now\nplay it again: {}", again(now));
+                std::process::exit(101);
+            }
+        }
+    }
+}
+
+fn again(seed: u64) -> String {
+    format!("BL702_SEED={seed} cargo test -p bl702-harness --test campaign one_seed -- --nocapture")
+}
+
 /// Plays the scenes of these seeds, as long as `go_on` says so.
 pub fn campaign(seeds: Range<u64>, mutant: Mutant, go_on: impl Fn() -> bool + Sync) -> Tally {
     let next = AtomicU64::new(seeds.start);
     let sum = Mutex::new(Tally::default());
     let failures = AtomicU64::new(0);
+    let playing: Vec<AtomicU64> = (0..threads()).map(|_| AtomicU64::new(NO_SEED)).collect();
+    let (at_work, ended) = mpsc::channel::<()>();
+    let player = |slot: &AtomicU64| {
+        let mut tally = Tally::default();
+        while go_on() && failures.load(Ordering::Relaxed) < MOST_FAILURES as u64 {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            slot.store(seed, Ordering::Relaxed);
+            let scene = draw::scene(seed);
+            let (evidence, judged) = verdict(&scene, mutant);
+            if judged.is_err() {
+                failures.fetch_add(1, Ordering::Relaxed);
+            }
+            tally.note(seed, &scene, evidence.as_ref(), &judged);
+        }
+        slot.store(NO_SEED, Ordering::Relaxed);
+        sum.lock().expect("another thread has panicked").add(tally);
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads() {
-            scope.spawn(|| {
-                let mut tally = Tally::default();
-                while go_on() && failures.load(Ordering::Relaxed) < MOST_FAILURES as u64 {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
-                    let scene = draw::scene(seed);
-                    let (evidence, judged) = verdict(&scene, mutant);
-                    if judged.is_err() {
-                        failures.fetch_add(1, Ordering::Relaxed);
-                    }
-                    tally.note(seed, &scene, evidence.as_ref(), &judged);
-                }
-                sum.lock().expect("another thread has panicked").add(tally);
+        let slots = &playing;
+        scope.spawn(move || watch_for_hangs(slots, &ended));
+        for slot in slots {
+            let (player, at_work) = (&player, at_work.clone());
+            scope.spawn(move || {
+                player(slot);
+                drop(at_work);
             });
         }
+        drop(at_work);
     });
     let mut sum = sum.into_inner().expect("a thread has panicked");
     sum.failures.sort_by_key(|failure| failure.seed);
@@ -250,9 +291,9 @@ pub fn keep(failure: &Failure) -> String {
     let kept =
         fs::write(&file, &text).map_or_else(|error| format!("not kept: {error}"), |()| "kept".to_owned());
     format!(
-        "seed {}: {how}\nplay it again: BL702_SEED={} cargo test -p bl702-harness --test campaign one_seed -- --nocapture\n{kept} in {}:\n{text}",
+        "seed {}: {how}\nplay it again: {}\n{kept} in {}:\n{text}",
         failure.seed,
-        failure.seed,
+        again(failure.seed),
         file.display()
     )
 }
