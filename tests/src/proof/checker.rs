@@ -21,7 +21,7 @@
 
 use std::ops::Range;
 
-use bl702_emulator::fault::{DeviceEffect, Effect, Fault, LineEffect};
+use bl702_emulator::fault::{DeviceEffect, Effect, Fault, FaultStatus, LineEffect};
 use bl702_flasher::error::{Error, ErrorKind, FlashState};
 use bl702_flasher::plan::FlashRange;
 
@@ -70,7 +70,7 @@ pub fn judge(scene: &Scene, evidence: &Evidence) -> Result<Verdict, Vec<Broken>>
         Ok(done) => broken.extend(wrong_success(scene, evidence, done)),
         Err(error) => {
             broken.extend(nameless(error));
-            if !module_heard_noise(scene, evidence) {
+            if !module_heard_noise(scene, evidence) || !changed_elsewhere(scene, evidence) {
                 broken.extend(wrong_story(scene, evidence, error));
                 broken.extend(silent_loss(scene, evidence, error));
             }
@@ -111,7 +111,7 @@ fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Brok
     let weak = WeakBits::of(scene);
     let after = scene.cells_after(&evidence.before);
     let wrong = |text: String| Some(Broken::WrongSuccess(text));
-    let everywhere = if module_heard_noise(scene, evidence) {
+    let everywhere = if module_heard_noise(scene, evidence) && changed_elsewhere(scene, evidence) {
         scene.work.changes(after.len())
     } else {
         std::iter::once(0..after.len()).collect()
@@ -181,6 +181,17 @@ fn module_heard_noise(scene: &Scene, evidence: &Evidence) -> bool {
     })
 }
 
+/// Whether a sector changed that the command has nothing to do with: the module has carried out what nobody asked for.
+fn changed_elsewhere(scene: &Scene, evidence: &Evidence) -> bool {
+    let (before, cells) = (&evidence.before, &evidence.cells);
+    let mut touched = vec![false; cells.len().div_ceil(SECTOR as usize)];
+    for range in scene.work.changes(cells.len()) {
+        touched[range.start / SECTOR as usize..range.end.div_ceil(SECTOR as usize)].fill(true);
+    }
+    let mut sectors = cells.chunks(SECTOR as usize).zip(before.chunks(SECTOR as usize)).zip(touched);
+    sectors.any(|((now, before), touched)| !touched && now != before)
+}
+
 /// Whether a fault of the line fired more than once, so that it may have damaged two answers in the same way.
 fn alike(evidence: &Evidence) -> bool {
     evidence.faults.faults.iter().any(|fault| fault.seam == "line" && fault.fired > 1)
@@ -199,6 +210,8 @@ fn wrong_story(scene: &Scene, evidence: &Evidence, error: &Error) -> Option<Brok
         && pieces.iter().all(|piece| cells[piece.range()] == piece.contents()[..])
         && !fired(evidence, "device")
         && !fired(evidence, "frame")
+        // What is said the same twice is believed, also if the line made it of something else both times.
+        && !alike(evidence)
     {
         return Some(Broken::WrongStory("it found a difference where there is none".to_owned()));
     }
@@ -293,7 +306,7 @@ fn weak(scene: &Scene, evidence: &Evidence) -> Option<Broken> {
             Err(error) if is_right_difference(scene, evidence, error) => None,
             Err(error) if is_beyond_repair(scene, error) => None,
             Err(error) => Some(Broken::Weak(format!("one byte was damaged, and the run failed: {error}"))),
-            Ok(Done::Changed { repaired }) if *repaired > sectors_a_byte_may_spoil(armed) => {
+            Ok(Done::Changed { repaired }) if *repaired > sectors_a_byte_may_spoil(told, armed) => {
                 let text = format!("one byte was damaged, and {repaired} sectors had wrong bytes in them");
                 Some(Broken::Weak(text))
             }
@@ -308,11 +321,14 @@ fn damages_one_byte(fault: &Fault) -> bool {
     matches!(fault.effect, Effect::Line(FlipBit { .. } | Drop | Duplicate | Insert { .. }))
 }
 
-/// A flipped bit always shows in a sum of eight bits. A byte too many or too few shifts the rest of the frame, and the sum
-/// misses one such shift in 256: then the sectors of that frame are written wrong, found by their hash and written again.
-fn sectors_a_byte_may_spoil(fault: &Fault) -> u64 {
+/// A flipped bit always shows in a sum of eight bits, but for one in the id, which the sum does not cover: an erase that
+/// was taken for another command leaves its sectors as they were. A byte too many or too few shifts the rest of the frame,
+/// and the sum misses one such shift in 256. The hash finds those sectors, and they are written again.
+fn sectors_a_byte_may_spoil(told: &FaultStatus, armed: &Fault) -> u64 {
     const SECTORS_OF_A_FRAME: u64 = 3;
-    if matches!(fault.effect, Effect::Line(LineEffect::FlipBit { .. })) { 0 } else { SECTORS_OF_A_FRAME }
+    let in_an_id = told.first.as_ref().is_some_and(|first| first.on.contains("to the module, byte 0 of "));
+    let is_flip = matches!(armed.effect, Effect::Line(LineEffect::FlipBit { .. }));
+    if is_flip && !in_an_id { 0 } else { SECTORS_OF_A_FRAME }
 }
 
 /// `verify` that found the difference there is.
