@@ -9,7 +9,7 @@ use bl702_protocol::time::Nanos;
 
 use super::frames::{UploadFrames, misread};
 use super::needs_run_command;
-use crate::error::{During, Error, ErrorKind, FlashState, Result};
+use crate::error::{During, Error, ErrorKind, Result};
 use crate::event::{Event, Phase};
 use crate::request::{Request, SecurityBlock};
 use crate::transfer::{Trouble, Wire};
@@ -141,9 +141,9 @@ impl Upload<'_> {
                     // its first four bytes are, and answered `OK` just so. It is the next command that would show it, by a
                     // refusal, if the module has not restarted meanwhile.
                     self.wire.link.suspect_header(self.frames.header.to_bytes());
-                    self.wire.link.set_flash_state(FlashState::Misread);
+                    self.wire.link.suspect_misreading();
                 }
-                self.tell_of_misreading(request);
+                self.tell_of_misreading(request, &trouble);
                 Err(self.error(request, trouble.into()))
             }
         }
@@ -151,7 +151,7 @@ impl Upload<'_> {
 
     /// A frame went wrong, this one or one before it whose `OK` was for something else. What the ROM may have made of it
     /// nobody can see, and the flash has not been looked at yet.
-    fn tell_of_misreading(&self, request: &Request) {
+    fn tell_of_misreading(&self, request: &Request, trouble: &Trouble) {
         let in_header = || misread(&Request::boot_header(&self.frames.header.to_bytes()));
         let what = match misread(request).or_else(in_header).or(self.frames.harm_in_data) {
             Some(id) => format!("for command {id:02X}h, which changes flash, fuses or registers"),
@@ -162,13 +162,20 @@ impl Upload<'_> {
             None if self.attempt > 1 => {
                 "for others; one damaged byte makes it change nothing, more of them may".to_owned()
             }
-            None => return,
+            // Or more than one in the same frame. If the next attempt gets through, it was no more than noise; if nothing
+            // is heard of the module again, nobody knows.
+            None => {
+                if !is_about_image(trouble) {
+                    self.wire.link.suspect_misreading();
+                }
+                return;
+            }
         };
         let id = request.id();
         let text = format!(
             "command {id:02X}h was not answered as it should be: the boot ROM, which knows no checksum, may have taken parts of a damaged frame {what}. If the flash holds what matters, compare it with a backup"
         );
-        self.wire.link.set_flash_state(FlashState::Misread);
+        self.wire.link.suspect_misreading();
         self.wire.link.note_trouble(|troubles| troubles.misread_frames += 1);
         self.wire.link.emit(Event::Warning { text });
     }

@@ -280,6 +280,20 @@ impl Link {
         self.with(|shared| shared.flash = state);
     }
 
+    /// Notes that the boot ROM may have taken a damaged frame for a write. What the run has done on purpose weighs more.
+    pub(crate) fn suspect_misreading(&self) {
+        if self.flash_state() == FlashState::Unchanged {
+            self.set_flash_state(FlashState::Misread);
+        }
+    }
+
+    /// The session has got through after little trouble: what was suspected did not happen.
+    pub(crate) fn clear_of_misreading(&self) {
+        if self.flash_state() == FlashState::Misread && self.troubles().misread_frames == 0 {
+            self.set_flash_state(FlashState::Unchanged);
+        }
+    }
+
     /// Notes what the run has done to the eFuses, for whatever error comes.
     pub(crate) fn set_fuse_state(&self, state: FuseState) {
         self.with(|shared| shared.fuses = state);

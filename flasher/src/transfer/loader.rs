@@ -201,7 +201,10 @@ impl RamLoader {
     /// # Errors
     /// [`ErrorKind::HeaderWritten`] if it may.
     pub(crate) async fn look_for_header(&mut self) -> Result<()> {
-        let Some(header) = self.link().take_suspect_header() else { return Ok(()) };
+        let Some(header) = self.link().take_suspect_header() else {
+            self.link().clear_of_misreading();
+            return Ok(());
+        };
         let (address, data) = header.split_at(4);
         let address = address.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
         let place = FlashRange::with_len(address % self.flash.size_bytes.max(1), data.len() as u64);
@@ -211,9 +214,7 @@ impl RamLoader {
         };
         let (held, _) = self.read_verified(place).await?;
         if held.iter().zip(data).any(|(held, data)| held & !data != 0) {
-            if self.link().troubles().misread_frames == 0 {
-                self.link().set_flash_state(FlashState::Unchanged);
-            }
+            self.link().clear_of_misreading();
             return Ok(());
         }
         self.link().set_flash_state(FlashState::Damaged);
