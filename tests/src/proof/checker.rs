@@ -7,7 +7,8 @@
 //! 3. Success means that the flash holds what it is to hold and nothing else was changed; that a backup is what the cells
 //!    hold; that `verify` compared cells that are right; that `info` tells what is in fuses and flash.
 //! 4. Failure is a named error with an exit status of its own and a next step, which tells the state of the flash as it is.
-//!    (Not so where stretches of bytes, or ten bytes and more, became noise: the module may have heard any command whatever.)
+//!    (Not so where stretches of bytes, or ten bytes and more, became noise, and the module has carried out what nobody asked
+//!    for: it has changed other sectors, or its host never got past the handshake.)
 //! 5. A byte that nobody asked to change is in its cell, or in the error's rescue, or the error says that it may be lost.
 //!
 //! A bit of a cell that reads as either value, by chance, has none, and every comparison leaves such bits out: which of the
@@ -70,7 +71,10 @@ pub fn judge(scene: &Scene, evidence: &Evidence) -> Result<Verdict, Vec<Broken>>
         Ok(done) => broken.extend(wrong_success(scene, evidence, done)),
         Err(error) => {
             broken.extend(nameless(error));
-            if !module_heard_noise(scene, evidence) || !changed_elsewhere(scene, evidence) {
+            // Who never got an answer has sent nothing but 55h, and cannot know what they became.
+            let only_handshakes = matches!(error.kind(), ErrorKind::NoHandshake { .. });
+            let did_as_it_likes = only_handshakes || changed_elsewhere(scene, evidence);
+            if !module_heard_noise(scene, evidence) || !did_as_it_likes {
                 broken.extend(wrong_story(scene, evidence, error));
                 broken.extend(silent_loss(scene, evidence, error));
             }
