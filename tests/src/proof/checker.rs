@@ -147,9 +147,7 @@ fn wrong_success(scene: &Scene, evidence: &Evidence, done: &Done) -> Option<Brok
             }
             // A flash that says it is another one is believed.
             let says = |jedec: [u8; 3]| {
-                let is_it = |effect: &Effect| {
-                    matches!(effect, Effect::Device(DeviceEffect::JedecId { id }) if *id == jedec)
-                };
+                let is_it = |effect: &Effect| matches!(effect, Effect::Device(DeviceEffect::JedecId { id }) if *id == jedec);
                 scene.faults.iter().any(|fault| is_it(&fault.effect))
             };
             // So is one that the line makes of it each time alike: what is said the same twice is believed.
