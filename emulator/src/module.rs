@@ -12,7 +12,7 @@ use crate::event::{Event, Stage, TimedEvent};
 use crate::fault::device::DeviceFaults;
 use crate::fault::{Action, Engine, FaultPlan, FaultReport};
 use crate::firmware::Firmware;
-use crate::flash::Flash;
+use crate::flash::{Flash, FlashImage};
 use crate::line::{Burst, LineRx, LineTx};
 use crate::loader::{LoaderState, RamLoader};
 use crate::otp::Otp;
@@ -67,6 +67,7 @@ pub struct ModuleBuilder {
     profile: Profile,
     efuse: Option<[u8; 128]>,
     flash: Option<Vec<u8>>,
+    flash_image: Option<Arc<FlashImage>>,
     boot_high: bool,
     start: Start,
     poll_model: PollModel,
@@ -84,6 +85,12 @@ impl ModuleBuilder {
     /// What the flash holds from address 0; the rest is erased, and what does not fit is left off.
     pub fn flash(mut self, contents: Vec<u8>) -> ModuleBuilder {
         self.flash = Some(contents);
+        self
+    }
+
+    /// The same, of an image that many modules begin with; [`ModuleBuilder::flash`] goes before it.
+    pub fn flash_image(mut self, image: Arc<FlashImage>) -> ModuleBuilder {
+        self.flash_image = Some(image);
         self
     }
 
@@ -123,6 +130,8 @@ impl ModuleBuilder {
         let mut flash = self.profile.new_flash();
         if let Some(contents) = &self.flash {
             flash.load(contents);
+        } else if let Some(image) = self.flash_image {
+            flash.load_image(image);
         }
         let chip = Chip {
             profile: Arc::new(self.profile),
@@ -194,6 +203,7 @@ impl Module {
             profile,
             efuse: None,
             flash: None,
+            flash_image: None,
             boot_high: true,
             start: Start::Rom,
             poll_model: PollModel::Timed,

@@ -12,6 +12,8 @@
 //! | [`vectors`] | bytes of the reference vectors, by name |
 //! | [`images`] | what a flash may hold |
 //! | [`programs`] | the two programs as child processes, every wait bounded |
+//! | [`clients`] | the vendor's published flashers as they are run against the emulator |
+//! | [`measure`] | what the benchmarks share |
 //! | [`fuzz`](mod@fuzz) | everything that reads bytes from outside, as targets |
 //! | [`proof`] | whole sessions under faults, and the checker of the contract |
 //! | [`report`] | what a run leaves in its directory, and the reports that are made of it |
@@ -27,10 +29,12 @@
 #![deny(unsafe_code)]
 
 pub mod catalogue;
+pub mod clients;
 pub mod fuzz;
 pub mod hardware;
 pub mod host;
 pub mod images;
+pub mod measure;
 pub mod programs;
 pub mod proof;
 pub mod report;

@@ -280,6 +280,11 @@ impl Serving {
         text(self.stderr.try_iter())
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// Something that kills it.
     pub fn killer(&self) -> Killer {
         self.process.killer()

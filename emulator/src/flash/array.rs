@@ -1,10 +1,12 @@
-//! The cells of a NOR flash: 4 KiB sectors that take no memory while erased.
+//! The cells of a NOR flash: 4 KiB sectors that take no memory while erased, or while they hold what an image says.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
+
+use super::image::FlashImage;
 
 /// Bytes in one sector of the sparse array, and the smallest unit a part erases.
 pub(super) const SECTOR_BYTES: usize = 4096;
@@ -18,10 +20,21 @@ const ERASED_DIGESTS_KEPT: usize = 256;
 /// So many digests of one part are remembered.
 const DIGESTS_KEPT: usize = 8;
 
+/// What one sector holds.
+#[derive(Clone, Debug)]
+enum Sector {
+    Erased,
+    /// What the image holds there.
+    Image,
+    Own(Box<[u8; SECTOR_BYTES]>),
+}
+
 /// Sparse NOR contents. Addresses are taken modulo the capacity, as a part does that ignores the upper address bits.
 #[derive(Clone, Debug)]
 pub(super) struct Array {
-    sectors: Vec<Option<Box<[u8; SECTOR_BYTES]>>>,
+    sectors: Vec<Sector>,
+    /// What sectors may share with other arrays.
+    image: Arc<FlashImage>,
     changes: Vec<Range<u32>>,
     /// Digests of cells that have not changed since: first address, length, SHA-256.
     digests: Vec<(u32, u32, [u8; 32])>,
@@ -29,8 +42,16 @@ pub(super) struct Array {
 
 impl Array {
     pub(super) fn erased(capacity_bytes: u32) -> Array {
+        Array::with_image(capacity_bytes, Arc::default())
+    }
+
+    /// An array that begins with an image; what does not fit is left off.
+    pub(super) fn with_image(capacity_bytes: u32, image: Arc<FlashImage>) -> Array {
         let count = (capacity_bytes as usize).div_ceil(SECTOR_BYTES).max(1);
-        Array { sectors: vec![None; count], changes: Vec::new(), digests: Vec::new() }
+        let mut sectors = vec![Sector::Erased; count];
+        let shared = image.bytes().len() / SECTOR_BYTES;
+        sectors.iter_mut().take(shared).for_each(|sector| *sector = Sector::Image);
+        Array { sectors, image, changes: Vec::new(), digests: Vec::new() }
     }
 
     pub(super) fn capacity_bytes(&self) -> u32 {
@@ -48,11 +69,37 @@ impl Array {
         while left > 0 {
             let offset = at % SECTOR_BYTES;
             let n = ((SECTOR_BYTES - offset) as u64).min(left) as usize;
-            let sector = self.sectors[at / SECTOR_BYTES].as_deref().unwrap_or(&ERASED_SECTOR);
-            each(&sector[offset..offset + n]);
+            each(&self.sector(at / SECTOR_BYTES)[offset..offset + n]);
             at = self.wrap((at + n) as u32) as usize;
             left -= n as u64;
         }
+    }
+
+    fn sector(&self, index: usize) -> &[u8] {
+        match &self.sectors[index] {
+            Sector::Erased => &ERASED_SECTOR,
+            Sector::Image => self.image_sector(index),
+            Sector::Own(cells) => cells.as_slice(),
+        }
+    }
+
+    fn image_sector(&self, index: usize) -> &[u8] {
+        &self.image.bytes()[index * SECTOR_BYTES..][..SECTOR_BYTES]
+    }
+
+    /// Changes a sector's cells, which are its own from then on.
+    fn change_sector(&mut self, index: usize, change: impl FnOnce(&mut [u8; SECTOR_BYTES])) {
+        let mut cells = match std::mem::replace(&mut self.sectors[index], Sector::Erased) {
+            Sector::Own(cells) => cells,
+            Sector::Erased => Box::new(ERASED_SECTOR),
+            Sector::Image => {
+                let mut cells = Box::new(ERASED_SECTOR);
+                cells.copy_from_slice(self.image_sector(index));
+                cells
+            }
+        };
+        change(&mut cells);
+        self.sectors[index] = Sector::Own(cells);
     }
 
     pub(super) fn read(&self, address: u32, out: &mut [u8]) {
@@ -76,7 +123,9 @@ impl Array {
         if let Some((_, _, digest)) = known {
             return *digest;
         }
-        let digest = if self.is_erased(address, len) {
+        let digest = if self.is_all(address, len, |sector| matches!(sector, Sector::Image)) {
+            self.image.sha256(address, len)
+        } else if self.is_all(address, len, |sector| matches!(sector, Sector::Erased)) {
             let mut known = ERASED_DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= ERASED_DIGESTS_KEPT {
                 known.clear();
@@ -92,11 +141,12 @@ impl Array {
         digest
     }
 
-    /// Whether no sector that these cells touch takes memory. Those that do may be erased all the same.
-    fn is_erased(&self, address: u32, len: u32) -> bool {
+    /// Whether every sector that these cells touch is of a kind. Those that have cells of their own may be erased all the
+    /// same, or hold what the image does.
+    fn is_all(&self, address: u32, len: u32, kind: impl Fn(&Sector) -> bool) -> bool {
         let first = address as usize / SECTOR_BYTES;
         let end = (address as usize + len as usize).div_ceil(SECTOR_BYTES);
-        self.sectors.get(first..end).is_some_and(|sectors| sectors.iter().all(Option::is_none))
+        self.sectors.get(first..end).is_some_and(|sectors| sectors.iter().all(kind))
     }
 
     /// Replaces bytes, whatever they were; for loading and for torn operations. Wraps at the end.
@@ -115,13 +165,14 @@ impl Array {
         while !rest.is_empty() {
             let offset = at % SECTOR_BYTES;
             let (now, later) = rest.split_at(rest.len().min(SECTOR_BYTES - offset));
-            let slot = &mut self.sectors[at / SECTOR_BYTES];
+            let index = at / SECTOR_BYTES;
             // An erased sector stays sparse when all that comes is FFh.
-            if slot.is_some() || now.iter().any(|byte| *byte != 0xff) {
-                let sector = slot.get_or_insert_with(|| Box::new(ERASED_SECTOR));
-                for (cell, byte) in sector[offset..].iter_mut().zip(now) {
-                    *cell = combine(*cell, *byte);
-                }
+            if !matches!(self.sectors[index], Sector::Erased) || now.iter().any(|byte| *byte != 0xff) {
+                self.change_sector(index, |sector| {
+                    for (cell, byte) in sector[offset..].iter_mut().zip(now) {
+                        *cell = combine(*cell, *byte);
+                    }
+                });
             }
             self.note_change(at as u32, now.len() as u32);
             at = self.wrap((at + now.len()) as u32) as usize;
@@ -133,7 +184,7 @@ impl Array {
     pub(super) fn erase(&mut self, address: u32, len: u32) {
         let first = self.wrap(address) as usize / SECTOR_BYTES;
         let count = (len as usize / SECTOR_BYTES).min(self.sectors.len() - first);
-        self.sectors[first..first + count].fill(None);
+        self.sectors[first..first + count].fill(Sector::Erased);
         self.note_change((first * SECTOR_BYTES) as u32, (count * SECTOR_BYTES) as u32);
     }
 
@@ -143,13 +194,13 @@ impl Array {
         while at < range.end as usize {
             let (index, offset) = (at / SECTOR_BYTES, at % SECTOR_BYTES);
             let len = (SECTOR_BYTES - offset).min(range.end as usize - at);
-            let slot = &mut self.sectors[index];
             // Erased cells are at 1 already.
-            if mask != 0 && (slot.is_some() || !ones) {
-                let sector = slot.get_or_insert_with(|| Box::new(ERASED_SECTOR));
-                for cell in &mut sector[offset..offset + len] {
-                    *cell = if ones { *cell | mask } else { *cell & !mask };
-                }
+            if mask != 0 && (!matches!(self.sectors[index], Sector::Erased) || !ones) {
+                self.change_sector(index, |sector| {
+                    for cell in &mut sector[offset..offset + len] {
+                        *cell = if ones { *cell | mask } else { *cell & !mask };
+                    }
+                });
                 self.note_change(at as u32, len as u32);
             }
             at += len;
@@ -173,7 +224,7 @@ impl Array {
     }
 
     pub(super) fn sectors_in_memory(&self) -> usize {
-        self.sectors.iter().flatten().count()
+        self.sectors.iter().filter(|sector| matches!(sector, Sector::Own(_))).count()
     }
 }
 
@@ -226,6 +277,52 @@ mod tests {
         check(&mut array);
         array.set(0x7_ffff, &[0, 1]);
         check(&mut array);
+    }
+
+    #[test]
+    fn an_image_is_shared_until_a_sector_is_changed() {
+        let bytes: Vec<u8> = (0..0x5100_u32).map(|i| (i % 251) as u8).collect();
+        let image = Arc::new(FlashImage::new(bytes.clone()));
+        let mut array = Array::with_image(0x8_0000, Arc::clone(&image));
+        let untouched = Array::with_image(0x8_0000, Arc::clone(&image));
+        let mut expected = bytes;
+        expected.resize(0x8_0000, 0xff);
+        let check = |array: &mut Array, expected: &[u8]| {
+            let mut out = vec![0; 0x8_0000];
+            array.read(0, &mut out);
+            assert!(out == expected);
+            for (address, len) in
+                [(0, 0x6000), (0x1000, 0x2000), (0x1003, 5), (0x4000, 0x8000), (0, 0x8_0000)]
+            {
+                let bytes = &expected[address..][..len];
+                let digest = array.remembered_sha256(address as u32, len as u32);
+                assert_eq!(digest, <[u8; 32]>::from(Sha256::digest(bytes)), "{address:#x} {len:#x}");
+            }
+        };
+        check(&mut array, &expected);
+        assert_eq!(array.sectors_in_memory(), 0);
+
+        array.program(0x1002, &[0x0f; 3]);
+        expected[0x1002..0x1005].iter_mut().for_each(|cell| *cell &= 0x0f);
+        check(&mut array, &expected);
+        array.erase(0x3000, 0x1000);
+        expected[0x3000..0x4000].fill(0xff);
+        check(&mut array, &expected);
+        array.force(0x2000..0x2001, 0x80, true);
+        expected[0x2000] |= 0x80;
+        check(&mut array, &expected);
+        array.set(0x5fff, &[7, 8]);
+        expected[0x5fff..0x6001].copy_from_slice(&[7, 8]);
+        check(&mut array, &expected);
+        assert_eq!(array.sectors_in_memory(), 4);
+        assert_eq!(
+            untouched.sha256(0, 0x6000),
+            image.sha256(0, 0x6000),
+            "the others keep what they began with"
+        );
+
+        let small = Array::with_image(0x4000, image);
+        assert_eq!(small.capacity_bytes(), 0x4000, "what does not fit is left off");
     }
 
     #[test]

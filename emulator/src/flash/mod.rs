@@ -6,6 +6,7 @@
 mod array;
 mod defect;
 mod fault;
+mod image;
 mod operation;
 mod part;
 mod power;
@@ -13,6 +14,7 @@ mod status;
 mod wear;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bl702_protocol::time::Nanos;
 
@@ -20,6 +22,7 @@ use array::Array;
 use defect::Defects;
 pub(crate) use defect::concerns_the_part;
 pub use fault::{FlashBegun, FlashError, FlashFaults, FlashOperations, FlashWork};
+pub use image::FlashImage;
 pub use operation::EraseUnit;
 use operation::Operation;
 pub use part::{FlashPart, FlashSpeed, FlashTimes, PARTS};
@@ -156,6 +159,17 @@ impl Flash {
         self.array = Array::erased(self.part.capacity_bytes);
         let len = bytes.len().min(self.capacity_bytes() as usize);
         self.array.set(0, &bytes[..len]);
+        self.settle_in();
+    }
+
+    /// As [`Flash::load`], of an image that other parts hold too: nothing is copied before it is changed.
+    pub fn load_image(&mut self, image: Arc<FlashImage>) {
+        self.array = Array::with_image(self.part.capacity_bytes, image);
+        self.settle_in();
+    }
+
+    /// Contents have been replaced, by what is no operation.
+    fn settle_in(&mut self) {
         if let Some(defects) = &self.defects {
             let everything = 0..self.array.capacity_bytes();
             defects.force_stuck(&mut self.array, everything);

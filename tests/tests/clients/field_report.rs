@@ -6,9 +6,9 @@
 use rstest::rstest;
 use serde_json::json;
 
-use super::bench::{Bench, Done};
 use super::results::passed;
-use super::tools::IOT_1_8_9;
+use bl702_harness::clients::bench::{Bench, Done};
+use bl702_harness::clients::tools::IOT_1_8_9;
 
 const SEQUENCE: &str = "FL0104(BFLB_CMD_SEQ_ERROR)";
 const FUSE_ADDRESS: &str = "FL0402(BFLB_EFUSE_WRITE_ADDR_ERROR)";

@@ -6,9 +6,9 @@ use std::process::Command;
 use bl702_emulator::profile::Profile;
 use rstest::rstest;
 
-use super::bench::{Bench, read};
 use super::results::{EQUAL, passed};
-use super::tools::{FLASH_COMMAND, Family, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
+use bl702_harness::clients::bench::{Bench, read};
+use bl702_harness::clients::tools::{FLASH_COMMAND, Family, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
 
 /// The fuses of a module as it leaves the shop.
 fn new_part() -> Vec<u8> {

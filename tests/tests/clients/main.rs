@@ -15,12 +15,10 @@
 //! makes the README's table from it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code: a failure is a failed test")]
 
-mod bench;
 mod field_report;
 mod fuses;
 mod operations;
 mod ordinary_user;
 mod refusals;
 mod results;
-mod tools;
 mod transcripts;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use bl702_harness::images::{other, padded, pattern, stock};
 use rstest::rstest;
 
-use super::bench::{Bench, read};
 use super::results::{EQUAL, passed};
-use super::tools::{FLASH_COMMAND, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
+use bl702_harness::clients::bench::{Bench, read};
+use bl702_harness::clients::tools::{FLASH_COMMAND, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
 
 const FLASH_BYTES: usize = 1024 * 1024;
 const SECTOR_BYTES: usize = 4096;

@@ -9,9 +9,9 @@ use bl702_harness::images::other;
 use bl702_harness::programs::emulator;
 use rustix::process::geteuid;
 
-use super::bench::{Bench, copy, read};
 use super::results::{EQUAL, passed};
-use super::tools::IOT_1_10_0;
+use bl702_harness::clients::bench::{Bench, copy, read};
+use bl702_harness::clients::tools::IOT_1_10_0;
 
 /// `setpriv` as the user and group that own nothing.
 const AS_NOBODY: &[&str] = &["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"];

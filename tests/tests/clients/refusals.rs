@@ -4,9 +4,9 @@ use bl702_emulator::otp::EFUSE_BYTES;
 use bl702_emulator::profile::Profile;
 use rstest::rstest;
 
-use super::bench::Bench;
 use super::results::passed;
-use super::tools::{FLASH_COMMAND, Family, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
+use bl702_harness::clients::bench::Bench;
+use bl702_harness::clients::tools::{FLASH_COMMAND, Family, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
 
 /// Fuse file of a module with one more fuse burnt.
 fn fuses_with(bench: &Bench, byte: usize, bit: u8) -> String {
@@ -47,7 +47,7 @@ fn flash_command_does_not_mind_an_unknown_flash() {
     bench.set_flash(&vec![0x5a; 1024 * 1024]);
     let options = ["--pace", "none", "--profile", "bl702-unknown-flash"];
     bench.exec(&options, &any_operation(&bench)).expect_clean(tool);
-    assert_eq!(super::bench::read(&bench.read_file()), [0x5a; 0x1000]);
+    assert_eq!(bl702_harness::clients::bench::read(&bench.read_file()), [0x5a; 0x1000]);
     passed(tool, UNKNOWN_FLASH, super::results::EQUAL);
 }
 
@@ -81,7 +81,7 @@ fn flash_command_goes_on_with_a_loader_that_is_running_already() {
     bench.set_flash(&vec![0x5a; 1024 * 1024]);
     let options = ["--pace", "none", "--start", "loader", "--wiring", "none"];
     let done = bench.exec(&options, &any_operation(&bench)).expect_no_burn();
-    assert_eq!(super::bench::read(&bench.read_file()), [0x5a; 0x1000]);
+    assert_eq!(bl702_harness::clients::bench::read(&bench.read_file()), [0x5a; 0x1000]);
     assert_eq!((done.number("resets"), done.refusals()), (0, vec![]));
     passed(tool, RUNNING_LOADER, super::results::EQUAL);
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::tools::Tool;
+use bl702_harness::clients::tools::Tool;
 
 /// Every byte was compared.
 pub(crate) const EQUAL: &str = "every byte is right, no fuse burnt";

@@ -6,8 +6,8 @@ use bl702_harness::images::other;
 use bl702_harness::programs::{emulator, run};
 use rstest::rstest;
 
-use super::bench::Bench;
-use super::tools::{FLASH_COMMAND, Family, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
+use bl702_harness::clients::bench::Bench;
+use bl702_harness::clients::tools::{FLASH_COMMAND, Family, IOT_1_8_9, IOT_1_10_0, MCU_1_10_0, Tool};
 
 /// Durations, and how long somebody was silent: they depend on the machine.
 const DURATION: &str = r"\b\d+(\.\d+)? (us|ms|s)\b";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bl702_harness::programs::{Started, emulator, put};
+use crate::programs::{Started, emulator, put};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,15 +17,16 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// A tool and the files of its runs.
 #[derive(Debug)]
-pub(crate) struct Bench {
-    pub(crate) tool: &'static Tool,
+pub struct Bench {
+    /// The tool.
+    pub tool: &'static Tool,
     folder: TempDir,
 }
 
 impl Bench {
     /// A folder with a copy of the tool's package as it was installed. The tools keep their state there, so that each
     /// test gets a new one.
-    pub(crate) fn new(tool: &'static Tool) -> Bench {
+    pub fn new(tool: &'static Tool) -> Bench {
         let bench = Bench { tool, folder: tempfile::tempdir().unwrap() };
         fs::create_dir(bench.path("packages")).unwrap();
         copy(&tool.site_packages().join(tool.package), &bench.path("packages"));
@@ -33,39 +34,39 @@ impl Bench {
     }
 
     /// A file of this folder.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Puts a file into the folder.
-    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         put(&path, bytes);
         path
     }
 
     /// A file of the tool's package.
-    pub(crate) fn package(&self, name: &str) -> PathBuf {
+    pub fn package(&self, name: &str) -> PathBuf {
         self.path("packages").join(self.tool.package).join(name)
     }
 
     /// A file of the tool's folder for this chip.
-    pub(crate) fn chip(&self, name: &str) -> PathBuf {
+    pub fn chip(&self, name: &str) -> PathBuf {
         self.package("chips/bl702").join(name)
     }
 
     /// Gives the module this flash.
-    pub(crate) fn set_flash(&self, contents: &[u8]) {
+    pub fn set_flash(&self, contents: &[u8]) {
         self.put("flash.raw", contents);
     }
 
     /// The module's flash.
-    pub(crate) fn flash(&self) -> Vec<u8> {
+    pub fn flash(&self) -> Vec<u8> {
         read(&self.path("flash.raw"))
     }
 
     /// Where the tool puts what it has read.
-    pub(crate) fn read_file(&self) -> PathBuf {
+    pub fn read_file(&self) -> PathBuf {
         match self.tool.family {
             Family::Iot => self.package("flash.bin"),
             Family::Mcu | Family::FlashCommand => self.path("read.bin"),
@@ -73,13 +74,13 @@ impl Bench {
     }
 
     /// Runs the tool against a module that holds `flash.raw`. `options` are `bl702-emu exec`'s.
-    pub(crate) fn exec(&self, options: &[&str], arguments: &[OsString]) -> Done {
+    pub fn exec(&self, options: &[&str], arguments: &[OsString]) -> Done {
         let (python, program) = (self.tool.python(), self.tool.program());
         self.run(Command::new(emulator()), options, &[python.as_os_str(), program.as_os_str()], arguments)
     }
 
     /// As [`exec`](Bench::exec), with the words that the emulator and the tool are started by.
-    pub(crate) fn run(
+    pub fn run(
         &self,
         mut command: Command,
         options: &[&str],
@@ -102,23 +103,24 @@ impl Bench {
 
 /// What came of a run.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub struct Done {
     /// Its standard output.
-    pub(crate) said: String,
+    pub said: String,
     /// Its standard error, and the emulator's summary.
-    pub(crate) summary: String,
-    pub(crate) report: Value,
+    pub summary: String,
+    /// The emulator's report.
+    pub report: Value,
 }
 
 impl Done {
     /// A whole session without anything to complain of: the tool's six resets, one handshake with each side, nothing
     /// refused, nothing lost, no warning, no fuse burnt.
-    pub(crate) fn expect_clean(self, tool: &Tool) -> Done {
+    pub fn expect_clean(self, tool: &Tool) -> Done {
         self.expect_clean_but_for_fuses(tool).expect_no_burn()
     }
 
     /// The same, but fuses may be burnt.
-    pub(crate) fn expect_clean_but_for_fuses(self, tool: &Tool) -> Done {
+    pub fn expect_clean_but_for_fuses(self, tool: &Tool) -> Done {
         let baud_bps = tool.loader_baud_bps;
         let expected = json!({
             "resets": 6,
@@ -140,19 +142,19 @@ impl Done {
     }
 
     /// No fuse was burnt.
-    pub(crate) fn expect_no_burn(self) -> Done {
+    pub fn expect_no_burn(self) -> Done {
         assert_eq!(self.report["fuses_burnt"], 0, "{}{}", self.said, self.summary);
         self
     }
 
     /// The tool said this.
-    pub(crate) fn expect_said(self, text: &str) -> Done {
+    pub fn expect_said(self, text: &str) -> Done {
         assert!(self.said.contains(text), "{text:?} is missing\n{}{}", self.said, self.summary);
         self
     }
 
     /// The emulator names this as the cause.
-    pub(crate) fn expect_cause(self, cause: &str) -> Done {
+    pub fn expect_cause(self, cause: &str) -> Done {
         let found = self.report["cause"].as_str().unwrap_or("none");
         assert!(found.starts_with(cause), "{found}\n{}{}", self.said, self.summary);
         assert!(self.summary.contains(found), "the summary tells the cause\n{}", self.summary);
@@ -160,31 +162,31 @@ impl Done {
     }
 
     /// `FL` codes that the module answered, and how often.
-    pub(crate) fn refusals(&self) -> Vec<(&str, u64)> {
+    pub fn refusals(&self) -> Vec<(&str, u64)> {
         let rows = self.report["errors"].as_array().unwrap();
         rows.iter().map(|row| (row["code"].as_str().unwrap(), row["count"].as_u64().unwrap())).collect()
     }
 
     /// How often a stage took a command.
-    pub(crate) fn count_of(&self, stage: &str, id: &str) -> u64 {
+    pub fn count_of(&self, stage: &str, id: &str) -> u64 {
         let rows = self.report["commands"].as_array().unwrap();
         let row = rows.iter().find(|row| row["stage"] == stage && row["id"] == id);
         row.map_or(0, |row| row["count"].as_u64().unwrap())
     }
 
     /// How many bytes the host wrote and erased.
-    pub(crate) fn number(&self, field: &str) -> u64 {
+    pub fn number(&self, field: &str) -> u64 {
         self.report[field].as_u64().unwrap()
     }
 }
 
 /// A file's bytes.
-pub(crate) fn read(path: &Path) -> Vec<u8> {
+pub fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Copies a folder with all that is in it, times included: Python looks at them.
-pub(crate) fn copy(from: &Path, into: &Path) {
+pub fn copy(from: &Path, into: &Path) {
     let copied = Command::new("cp").arg("-a").args([from, into]).status().unwrap();
     assert!(copied.success(), "cp -a {from:?} {into:?}");
 }

@@ -5,28 +5,34 @@ use std::path::{Path, PathBuf};
 
 /// Tools that take the same arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
+pub enum Family {
+    /// `bflb-iot-tool`.
     Iot,
+    /// `bflb-mcu-tool`.
     Mcu,
+    /// `bflb-flash-command-uart`.
     FlashCommand,
 }
 
 /// A published flasher.
 #[derive(Debug)]
-pub(crate) struct Tool {
+pub struct Tool {
     /// Its name on PyPI.
-    pub(crate) name: &'static str,
-    pub(crate) version: &'static str,
-    pub(crate) family: Family,
+    pub name: &'static str,
+    /// Its version there.
+    pub version: &'static str,
+    /// Which arguments it takes.
+    pub family: Family,
     /// The rate that it speaks to the RAM loader at when told 2,000,000.
-    pub(crate) loader_baud_bps: u32,
+    pub loader_baud_bps: u32,
     /// The folder in `site-packages` that holds it, and its state.
-    pub(crate) package: &'static str,
+    pub package: &'static str,
     /// The environment variable that names its program.
     variable: &'static str,
 }
 
-pub(crate) static IOT_1_10_0: Tool = Tool {
+/// `bflb-iot-tool` of today.
+pub static IOT_1_10_0: Tool = Tool {
     name: "bflb-iot-tool",
     version: "1.10.0",
     family: Family::Iot,
@@ -35,7 +41,8 @@ pub(crate) static IOT_1_10_0: Tool = Tool {
     variable: "BL702_CLIENT_IOT_1_10_0",
 };
 
-pub(crate) static IOT_1_8_9: Tool = Tool {
+/// `bflb-iot-tool` before it was renewed.
+pub static IOT_1_8_9: Tool = Tool {
     name: "bflb-iot-tool",
     version: "1.8.9",
     family: Family::Iot,
@@ -44,7 +51,8 @@ pub(crate) static IOT_1_8_9: Tool = Tool {
     variable: "BL702_CLIENT_IOT_1_8_9",
 };
 
-pub(crate) static MCU_1_10_0: Tool = Tool {
+/// `bflb-mcu-tool`.
+pub static MCU_1_10_0: Tool = Tool {
     name: "bflb-mcu-tool",
     version: "1.10.0",
     family: Family::Mcu,
@@ -53,7 +61,8 @@ pub(crate) static MCU_1_10_0: Tool = Tool {
     variable: "BL702_CLIENT_MCU_1_10_0",
 };
 
-pub(crate) static FLASH_COMMAND: Tool = Tool {
+/// `bflb-flash-command-uart`.
+pub static FLASH_COMMAND: Tool = Tool {
     name: "bflb-flash-command-uart",
     version: "1.4.3.post1",
     family: Family::FlashCommand,
@@ -64,21 +73,42 @@ pub(crate) static FLASH_COMMAND: Tool = Tool {
 };
 
 impl Tool {
-    /// Its program in its virtual environment.
-    pub(crate) fn program(&self) -> PathBuf {
-        match std::env::var_os(self.variable) {
-            Some(path) => path.into(),
+    /// Its program in its virtual environment: where the environment says, or where `.ci/client-packages` puts it.
+    ///
+    /// # Panics
+    /// If it is in neither place.
+    pub fn program(&self) -> PathBuf {
+        match std::env::var_os(self.variable).map(PathBuf::from).or_else(|| self.fetched()) {
+            Some(path) => path,
             None => panic!("{} is not set: run `eval \"$(.ci/client-packages)\"` first", self.variable),
         }
     }
 
+    /// Whether it is on this machine.
+    pub fn is_here(&self) -> bool {
+        std::env::var_os(self.variable).is_some() || self.fetched().is_some()
+    }
+
+    /// Below the target directory of this program.
+    fn fetched(&self) -> Option<PathBuf> {
+        let own = std::env::current_exe().ok()?;
+        // target/PROFILE/deps/TEST
+        let environment = format!("ci-clients/{}-{}", self.name, self.version);
+        let program = match self.family {
+            Family::FlashCommand => "flash_command.py",
+            Family::Iot | Family::Mcu => self.name,
+        };
+        let path = own.ancestors().nth(3)?.join(environment).join("bin").join(program);
+        path.exists().then_some(path)
+    }
+
     /// The `python` beside its program.
-    pub(crate) fn python(&self) -> PathBuf {
+    pub fn python(&self) -> PathBuf {
         self.program().with_file_name("python")
     }
 
     /// `site-packages` of its virtual environment.
-    pub(crate) fn site_packages(&self) -> PathBuf {
+    pub fn site_packages(&self) -> PathBuf {
         let library = self.program().parent().unwrap().with_file_name("lib");
         let versions = std::fs::read_dir(&library).unwrap_or_else(|error| panic!("{library:?}: {error}"));
         let mut versions = versions.map(|entry| entry.unwrap().path());
@@ -100,7 +130,7 @@ impl Tool {
     }
 
     /// A command line: what every one begins with, and these words.
-    pub(crate) fn command(&self, words: &[&str]) -> Vec<OsString> {
+    pub fn command(&self, words: &[&str]) -> Vec<OsString> {
         let mut command = self.common();
         command.extend(words.iter().map(OsString::from));
         command
@@ -108,7 +138,7 @@ impl Tool {
 
     /// Reads flash. `file` is where flash-command puts it; the other tools choose themselves
     /// ([`Bench::read_file`](super::bench::Bench::read_file)).
-    pub(crate) fn read(&self, start: u32, len: u32, file: &Path) -> Vec<OsString> {
+    pub fn read(&self, start: u32, len: u32, file: &Path) -> Vec<OsString> {
         match self.family {
             Family::Iot => self.command(&["--read", "--start", &hex(start), "--end", &hex(start + len - 1)]),
             Family::FlashCommand => {
@@ -129,7 +159,7 @@ impl Tool {
     }
 
     /// Writes a file as it is (mcu-tool: with a boot header of its own at 0).
-    pub(crate) fn write(&self, file: &Path, address: u32) -> Vec<OsString> {
+    pub fn write(&self, file: &Path, address: u32) -> Vec<OsString> {
         let file = file.to_str().unwrap();
         let address = hex(address);
         match self.family {
@@ -142,7 +172,7 @@ impl Tool {
     }
 
     /// Erases the chip and nothing else.
-    pub(crate) fn erase_chip(&self) -> Vec<OsString> {
+    pub fn erase_chip(&self) -> Vec<OsString> {
         match self.family {
             Family::Iot => self.command(&["--erase"]),
             Family::FlashCommand => self.command(&["--flash", "--erase", "--whole_chip"]),
@@ -151,7 +181,7 @@ impl Tool {
     }
 
     /// Erases a range.
-    pub(crate) fn erase_range(&self, start: u32, len: u32) -> Vec<OsString> {
+    pub fn erase_range(&self, start: u32, len: u32) -> Vec<OsString> {
         match self.family {
             Family::Iot => self.command(&["--erase", "--start", &hex(start), "--end", &hex(start + len - 1)]),
             Family::FlashCommand => {
