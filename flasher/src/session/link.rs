@@ -65,6 +65,12 @@ impl Link {
         self.with(|shared| shared.sent_at)
     }
 
+    /// An answer shows that all of its request has arrived. By the rate of the port that may be later: behind a pty, or an
+    /// adapter that is faster than the rate it was told, bytes take no time.
+    pub(crate) fn note_arrived(&self) {
+        self.with(|shared| shared.sent_at = shared.sent_at.min(shared.now));
+    }
+
     /// Waits a span of time. Bytes that come meanwhile are kept.
     ///
     /// # Errors

@@ -117,6 +117,7 @@ impl Wire {
             }
         };
         self.link.note_in_step(true);
+        self.link.note_arrived();
         self.write_in_flight = request.may_fail_late();
         let data = match reply {
             Reply::Data(data) => data,
@@ -206,7 +207,28 @@ pub(super) fn pending_in(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
+    use crate::request::Side;
+    use crate::session::{Output, Session};
     use rstest::rstest;
+
+    #[test]
+    fn an_answer_shows_that_its_request_has_arrived() {
+        let flow = |link: Link| async move {
+            let mut wire = Wire::new(link.clone(), Timing::default());
+            wire.exchange(&Request::reset(Side::Rom)).await.map_err(ErrorKind::from)?;
+            link.set_baud(2_000_000).await.map_err(ErrorKind::from)?;
+            Ok::<(), Error>(())
+        };
+        let mut session = Session::new(Nanos::ZERO, 300, flow);
+        assert!(matches!(session.poll_output(), Some(Output::Write(_))));
+        session.handle_input(Nanos::from_millis(1), b"OK");
+        // By the rate its 4 bytes take 133 ms; 2 ms are for what an adapter holds back.
+        assert_eq!(session.poll_timeout(), Some(Nanos::from_millis(3)));
+        session.handle_timeout(Nanos::from_millis(3));
+        assert_eq!(session.poll_output(), Some(Output::SetBaud(2_000_000)));
+        assert!(session.finished().is_some_and(|result| result.is_ok()));
+    }
 
     #[rstest]
     #[case(b"", 0)]
