@@ -183,6 +183,15 @@ impl Setup {
     }
 }
 
+/// What was seen, at the beginning, of a module that is known through its port only.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its fuses.
+    pub fuses: [u8; 128],
+    /// Whether its flash holds what the set-up says, and not what was left in it.
+    pub flash_is_known: bool,
+}
+
 /// A module on a bench.
 pub trait Target: fmt::Debug {
     /// Name for reports.
@@ -246,6 +255,12 @@ pub trait Target: fmt::Debug {
     /// [`Lacks`]
     fn check_prompt(&self) -> Result<(), Lacks> {
         Ok(())
+    }
+
+    /// What was seen of a module that is known through its port only; it is restarted each time somebody looks into its
+    /// flash or fuses.
+    fn seen(&self) -> Option<Seen> {
+        None
     }
 
     /// How it was brought to what the scenario begins with.

@@ -433,6 +433,15 @@ impl World {
     }
 }
 
+/// As much as a person reads: a run may have given a whole flash.
+fn beginning(text: String) -> String {
+    const MOST: usize = 4_000;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}... and {} bytes more", &text[..end], text.len() - end),
+        None => text,
+    }
+}
+
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
@@ -445,7 +454,7 @@ impl fmt::Debug for World {
             writeln!(f, "  answer that no step looked at: {}", readable(answer))?;
         }
         if let Some(run) = &self.run {
-            writeln!(f, "  flasher: {run:?}")?;
+            writeln!(f, "  flasher: {}", beginning(format!("{run:?}")))?;
         }
         for event in &self.events {
             if !matches!(event, Event::Progress { .. }) {

@@ -173,6 +173,12 @@ fn both_divergences_are_named_with_their_place() {
     let slow: Vec<_> = slow.last().divergences().collect();
     assert!(slow[0].text.contains("30h") && slow[0].text.contains("from PD to OK"), "{slow:#?}");
     assert!(slow[0].at_ns > Nanos::from_millis(100), "{slow:#?}");
+    // Each of the erases is one; people are told of the sort.
+    assert!(slow.len() > 1 && slow.iter().all(|found| found.sort == slow[0].sort), "{slow:#?}");
+    assert!(
+        slow[0].sort.contains("erase of 4 KiB, from PD to") && slow[0].sort.ends_with("longer"),
+        "{slow:#?}"
+    );
     let changed = case(odd, "erase::sectors-2", "/dev/ttyUSB0");
     let changed: Vec<_> = changed.last().divergences().collect();
     assert!(changed[0].text.contains("32h") && changed[0].text.contains("FL"), "{changed:#?}");

@@ -166,7 +166,7 @@ fn set(arguments: &ReplayArgs, records: &[Record]) -> Result<Scene, Failure> {
     }
     if let Some(path) = &arguments.flash {
         start.set_flash(&read_input(path)?);
-    } else if arguments.learn_flash {
+    } else if arguments.learn_flash || (start.flash_unknown == Some(true) && start.flash.is_empty()) {
         let learned = learn_flash(&recorded);
         assumed.push(format!(
             "the flash held the {} bytes that were read before they were written, else it was erased",

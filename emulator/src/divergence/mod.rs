@@ -102,7 +102,10 @@ pub fn replay(
 /// # Errors
 /// [`ToldError`]
 pub fn replay_as_told(records: &[Record]) -> Result<Report, ToldError> {
-    let start = start::ModuleAtStart::told(records);
+    let mut start = start::ModuleAtStart::told(records);
+    if start.flash_unknown == Some(true) && start.flash.is_empty() {
+        start.set_flash(&start::learn_flash(&exchanges(records)).bytes);
+    }
     let profile = Profile::builtin(start.profile.as_deref().unwrap_or(DEFAULT_PROFILE))?;
     let options = Options {
         wiring: start.wiring.unwrap_or(profile.wiring),

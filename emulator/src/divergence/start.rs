@@ -63,6 +63,9 @@ pub struct ModuleAtStart {
     /// 128 bytes of fuses, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub efuse: Option<String>,
+    /// Nobody knows what the flash held: it is what the host reads before it writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flash_unknown: Option<bool>,
     /// What its flash held; the rest was erased.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flash: Vec<FlashPiece>,
@@ -85,6 +88,7 @@ impl ModuleAtStart {
             told.boot = more.boot.or(told.boot);
             told.wiring = more.wiring.or(told.wiring);
             told.efuse = more.efuse.or(told.efuse);
+            told.flash_unknown = more.flash_unknown.or(told.flash_unknown);
         }
         if told.boot_high.is_none() {
             told.boot_high = first_boot_level(records);

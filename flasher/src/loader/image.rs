@@ -1,6 +1,7 @@
 //! A RAM loader image that was read and checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::connect::UploadFrames;
 pub const MAX_FILE_BYTES: u64 = 256 * 1024;
 
 /// A RAM loader image.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoaderImage {
     /// Where it came from, for people.
     pub name: String,
@@ -29,6 +30,16 @@ pub struct LoaderImage {
     pub image: RamImage,
     /// The frames of its upload, by rate; to find them takes a while.
     frames: Arc<Mutex<BTreeMap<u32, Arc<UploadFrames>>>>,
+}
+
+/// Without its bytes: what is printed for developers ends in logs and reports, and the image is the vendor's.
+impl fmt::Debug for LoaderImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoaderImage")
+            .field("name", &self.name)
+            .field("sha256", &self.sha256)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LoaderImage {

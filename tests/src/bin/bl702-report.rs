@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bl702_emulator::divergence::report::What;
 use bl702_harness::report::collect::{Run, Verdict, read_run};
 use bl702_harness::report::{junit, ndjson, page};
 
@@ -66,15 +67,17 @@ fn run(arguments: &[String]) -> Result<String, String> {
         result.map_err(|error| format!("cannot write to {}: {error}", out.display()))?;
     }
     let count = |verdict| newest.cases.values().filter(|case| case.verdict == verdict).count();
-    let divergences: usize = newest.cases.values().map(|case| case.last().divergences().count()).sum();
+    let divergences: Vec<_> = newest.cases.values().flat_map(|case| case.last().divergences()).collect();
+    let of_bytes = divergences.iter().filter(|difference| difference.what != What::Time).count();
     Ok(format!(
-        "{}: {} passed, {} flaky, {} failed, {} died, {} skipped, {divergences} divergences",
+        "{}: {} passed, {} flaky, {} failed, {} died, {} skipped; divergences: {of_bytes} in bytes, {} in time",
         out.join("report.html").display(),
         count(Verdict::Passed),
         count(Verdict::Flaky),
         count(Verdict::Failed),
         count(Verdict::Died),
         count(Verdict::Skipped),
+        divergences.len() - of_bytes,
     ))
 }
 

@@ -18,7 +18,7 @@ use bl702_protocol::trace::{Direction, EventRecord, LineLevels, LinesRecord, Rec
 use serde_json::Value;
 
 use crate::programs::Killer;
-use crate::target::{Lacks, Rates, Setup, Target, Unready};
+use crate::target::{Lacks, Rates, Seen, Setup, Target, Unready};
 
 /// Another target, and a recording of all that goes over its port and that is done to it.
 pub struct Recorded {
@@ -28,10 +28,14 @@ pub struct Recorded {
     baud_bps: u32,
     /// When the last byte that was written has left.
     sent_at: Nanos,
+    /// Lines that the adapter inverts: recorded is what the module gets.
+    inverted: Lines,
+    /// Whether the module is restarted when somebody looks into it.
+    restarts_to_look: bool,
 }
 
-/// What a scenario says of the module it begins with, for replays of its recording.
-fn at_start(setup: &Setup) -> ModuleAtStart {
+/// What a scenario says of the module it begins with, or what was seen of it, for replays of its recording.
+fn at_start(setup: &Setup, seen: Option<&Seen>) -> ModuleAtStart {
     let mut start = ModuleAtStart {
         profile: Some(setup.profile.clone()),
         loader_runs: Some(setup.start == Start::Loader),
@@ -41,8 +45,11 @@ fn at_start(setup: &Setup) -> ModuleAtStart {
         ..ModuleAtStart::default()
     };
     start.set_flash(setup.flash.as_deref().unwrap_or_default());
-    if let Some(fuses) = &setup.fuses {
+    if let Some(fuses) = seen.map(|seen| &seen.fuses).or(setup.fuses.as_ref()) {
         start.set_fuses(fuses);
+    }
+    if seen.is_some_and(|seen| !seen.flash_is_known) {
+        start.flash_unknown = Some(true);
     }
     start
 }
@@ -59,14 +66,24 @@ impl Recorded {
         baud_bps: u32,
     ) -> std::io::Result<Recorded> {
         let file = BufWriter::new(File::create(path)?);
-        let inner = RefCell::new(inner);
-        let mut recorded = Recorded { inner, file, baud_bps, sent_at: Nanos::ZERO };
+        let (seen, inner) = (inner.seen(), RefCell::new(inner));
+        let mut recorded = Recorded {
+            inner,
+            file,
+            baud_bps,
+            sent_at: Nanos::ZERO,
+            inverted: setup.invert,
+            restarts_to_look: seen.is_some(),
+        };
         recorded.put(&Record::header(
             setup.profile.clone(),
             concat!("bl702-harness ", env!("CARGO_PKG_VERSION")),
         ));
-        for record in at_start(setup).to_records() {
+        for record in at_start(setup, seen.as_ref()).to_records() {
             recorded.put(&record);
+        }
+        if setup.invert != Lines::default() {
+            recorded.modem_lines(Lines::default());
         }
         Ok(recorded)
     }
@@ -84,6 +101,24 @@ impl Recorded {
     fn lines(&mut self, lines: LineLevels) {
         let time_ns = self.now();
         self.put(&Record::Lines(LinesRecord { time_ns, lines }));
+    }
+
+    fn modem_lines(&mut self, lines: Lines) {
+        let (dtr, rts) = (lines.dtr ^ self.inverted.dtr, lines.rts ^ self.inverted.rts);
+        self.lines(LineLevels { dtr: Some(dtr), rts: Some(rts), ..LineLevels::default() });
+    }
+
+    /// Looks into the module; where that takes a restart, a replay restarts it, too.
+    fn look<T>(&mut self, look: impl FnOnce(&mut dyn Target) -> T) -> T {
+        let enable = |high| LineLevels { enable: Some(high), ..LineLevels::default() };
+        if self.restarts_to_look {
+            self.lines(enable(false));
+        }
+        let seen = look(self.inner.get_mut().as_mut());
+        if self.restarts_to_look {
+            self.lines(enable(true));
+        }
+        seen
     }
 }
 
@@ -119,7 +154,7 @@ impl Port for Recorded {
     }
 
     fn set_lines(&mut self, lines: Lines) -> Result<(), PortError> {
-        self.lines(LineLevels { dtr: Some(lines.dtr), rts: Some(lines.rts), ..LineLevels::default() });
+        self.modem_lines(lines);
         self.inner.get_mut().port().set_lines(lines)
     }
 
@@ -142,11 +177,11 @@ impl Target for Recorded {
     }
 
     fn flash(&mut self) -> Result<Vec<u8>, Unready> {
-        self.inner.get_mut().flash()
+        self.look(|target| target.flash())
     }
 
     fn burnt_fuses(&mut self) -> Result<u32, Unready> {
-        self.inner.get_mut().burnt_fuses()
+        self.look(|target| target.burnt_fuses())
     }
 
     fn chip_id(&mut self) -> String {
@@ -175,6 +210,10 @@ impl Target for Recorded {
 
     fn check_prompt(&self) -> Result<(), Lacks> {
         self.inner.borrow().check_prompt()
+    }
+
+    fn seen(&self) -> Option<Seen> {
+        self.inner.borrow().seen()
     }
 
     fn story(&self) -> Vec<String> {

@@ -18,7 +18,7 @@ use bl702_flasher::session::Link;
 use bl702_flasher::timing::Timing;
 use bl702_protocol::time::Nanos;
 
-use super::{Capability, Lacks, Place, Rates, Setup, Target, Unready};
+use super::{Capability, Lacks, Place, Rates, Seen, Setup, Target, Unready};
 use crate::hardware::bench::{Bench, Guest};
 use crate::hardware::client::{Client, ClientError};
 use crate::hardware::config::PowerSwitch;
@@ -37,6 +37,7 @@ pub struct HardwareTarget {
     /// As of the last look; looking takes a restart, so it is done only if something was sent since.
     burnt: u32,
     first_fuses: [u8; 128],
+    flash_is_known: bool,
 }
 
 impl HardwareTarget {
@@ -64,6 +65,7 @@ impl HardwareTarget {
             boot_high: true,
             burnt: 0,
             first_fuses,
+            flash_is_known: setup.flash.is_some(),
         };
         target.suits(setup)?;
         if let Some(contents) = &setup.flash {
@@ -298,6 +300,10 @@ impl Target for HardwareTarget {
 
     fn check_firmware(&self) -> Result<(), Lacks> {
         Err(self.lacks(Capability::MadeUpFirmware))
+    }
+
+    fn seen(&self) -> Option<Seen> {
+        Some(Seen { fuses: self.first_fuses, flash_is_known: self.flash_is_known })
     }
 
     fn story(&self) -> Vec<String> {
