@@ -174,14 +174,24 @@ impl Command {
         }
     }
 
-    fn run(&self, options: &Options, reporter: &mut dyn Reporter) -> Result<Outcome, Failure> {
+    /// Whether it lists ports, of which several may be named, and no report is wanted of it.
+    fn lists_ports(&self, selection: &units::Selection) -> bool {
+        matches!(self, Command::Ports(_)) && !selection.wants_report()
+    }
+
+    fn run(
+        &self,
+        options: &Options,
+        selection: &units::Selection,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Outcome, Failure> {
         match self {
             Command::Info(args) => info::run(args, options, reporter),
             Command::Backup(args) => backup::run(args, options, reporter),
             Command::Write(args) => write::run(args, options, reporter),
             Command::Restore(args) => restore::run(args, options, reporter),
             Command::Verify(args) => verify::run(args, options, reporter),
-            Command::Ports(args) => ports::run(args, options),
+            Command::Ports(args) => ports::run(args, options, &selection.ports),
             Command::Loader(command) => loader::run(command, options),
             Command::Erase(args) => erase::run(args, options, reporter),
             Command::Run(args) => run::run(args, options, reporter),
@@ -205,19 +215,19 @@ pub(crate) fn main(args: Vec<OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&args, &error),
     };
-    let is_several = cli.selection.is_several();
+    cli.selection.gather(&args);
+    let is_several = cli.selection.is_several() && !cli.command.lists_ports(&cli.selection);
     if !is_several && let Some(port) = cli.selection.ports.first() {
         cli.options.port = Some(port.clone());
     }
     let loaded = if cli.command.uses_settings() { cli.options.load() } else { Ok(()) };
-    let loaded = cli.selection.check_all_are_read(&args).and(loaded);
     if is_several {
         return units::run(&cli.command, &cli.options, &cli.selection, loaded);
     }
     let mut reporter = report::for_format(cli.options.format);
     let name = cli.command.name();
     reporter.started(name, cli.options.port.as_deref().unwrap_or_default());
-    let result = loaded.and_then(|()| cli.command.run(&cli.options, reporter.as_mut()));
+    let result = loaded.and_then(|()| cli.command.run(&cli.options, &cli.selection, reporter.as_mut()));
     let result = result.and_then(|mut outcome| {
         if let Some(data) = outcome.data.take() {
             files::write_stdout(&data)?;

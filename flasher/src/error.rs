@@ -11,7 +11,7 @@ mod words;
 
 use std::fmt;
 
-use bl702_protocol::boot_info::BootInfoError;
+use bl702_protocol::boot_info::{BootInfoError, RomBootInfo};
 use bl702_protocol::code::Code;
 use bl702_protocol::image::boot_header::HeaderRefusal;
 use bl702_protocol::jedec::JedecId;
@@ -240,10 +240,22 @@ pub enum ErrorKind {
         mac: [u8; 8],
     },
     /// The ROM of this chip would refuse the RAM loader at hand.
-    #[error("the boot ROM of this chip would refuse this RAM loader with {} ({}): {refusal}", .refusal.code(), .refusal.code().name())]
+    #[error("the boot ROM of this chip would refuse this {} with {} ({}): {refusal}", if *.is_loader { "RAM loader" } else { "image" }, .refusal.code(), .refusal.code().name())]
     Locked {
+        /// Whether it is the RAM loader, and not an image of the user's own.
+        is_loader: bool,
         /// What it would say.
         refusal: HeaderRefusal,
+    },
+    /// The ROM does not show the fuses of this chip, and the RAM loader, which would, cannot be started.
+    #[error(
+        "the boot ROM of this chip does not show its eFuses (tz_boot is burnt: it refuses to read memory), and the RAM loader, which would, cannot be started: {why}"
+    )]
+    FusesHidden {
+        /// What the ROM tells all the same.
+        told: RomBootInfo,
+        /// What keeps the RAM loader from running.
+        why: Box<ErrorKind>,
     },
     /// The ROM echoed another segment header than was sent.
     #[error("the boot ROM echoed another segment header than was sent")]
@@ -468,6 +480,7 @@ impl ErrorKind {
         match self {
             ErrorKind::Baud(_) | ErrorKind::Loader(_) | ErrorKind::Plan(_) => 2,
             ErrorKind::WrongChip { .. } | ErrorKind::OtherChip { .. } | ErrorKind::BootInfo(_) => 3,
+            ErrorKind::FusesHidden { why, .. } => why.exit_code(),
             ErrorKind::Burn(refusal) => refusal.exit_code(),
             ErrorKind::FusesNotTaken { .. } | ErrorKind::FusesChanged { .. } => 4,
             ErrorKind::Table(error) => error.exit_code(),
@@ -497,6 +510,13 @@ impl Error {
         let mut error = Error::new(kind);
         error.0.during = Some(during);
         error
+    }
+
+    /// The same with another kind, made of this one.
+    pub(crate) fn map_kind(mut self, kind: impl FnOnce(ErrorKind) -> ErrorKind) -> Error {
+        let old = std::mem::replace(&mut self.0.kind, ErrorKind::Interrupted);
+        self.0.kind = kind(old);
+        self
     }
 
     /// The same during a command, if none is named yet.

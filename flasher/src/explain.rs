@@ -134,4 +134,6 @@ fn is_of_a_bl702(code: Code) -> bool {
 }
 
 #[cfg(test)]
+mod field_tests;
+#[cfg(test)]
 mod tests;

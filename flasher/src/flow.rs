@@ -8,6 +8,7 @@ mod erase;
 mod finish;
 mod info;
 mod install;
+mod legible;
 mod monitor;
 mod readback;
 mod reset;
@@ -15,6 +16,7 @@ mod restore;
 mod run;
 mod table;
 mod verify;
+mod who;
 
 pub use backup::{Backup, backup, backup_area, resume_backup};
 pub use change::{ChangeMode, ChangeReport, PieceReport, write, write_files};
@@ -29,6 +31,7 @@ pub use restore::restore;
 pub use run::{RunReport, run_image};
 pub use table::read_table;
 pub use verify::{VerifyReport, verify, verify_files};
+pub use who::who_answers;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -35,6 +35,16 @@ pub enum LoaderError {
         /// The file.
         path: PathBuf,
     },
+    /// A published build, for another chip. The ROM of a BL702 would load and start it.
+    #[error("{name} is the RAM loader for a {members}, as published in {published_in}, not that for a BL702")]
+    OtherChip {
+        /// File or other name.
+        name: String,
+        /// The chips it is for.
+        members: &'static str,
+        /// Where it is published.
+        published_in: &'static str,
+    },
     /// The file is no image that the ROM would load.
     #[error("{name} is no RAM loader that the boot ROM would load")]
     NotAnImage {

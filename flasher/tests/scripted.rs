@@ -221,7 +221,7 @@ fn without_a_loader_image_the_error_says_how_to_get_one() {
     let error = played.result.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Loader(LoaderError::None)), "{error}");
     assert_eq!(error.exit_code(), 2);
-    assert!(error.advice().contains("pip download"), "{}", error.advice());
+    assert!(error.advice().contains("bl702-flash loader install"), "{}", error.advice());
     // The ROM is left clean.
     assert_eq!(texts(&peer), ["10000000", "10000000", "21000000"]);
 }

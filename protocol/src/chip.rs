@@ -4,8 +4,11 @@
 //! is spoken to; the others are here to be recognised, and to be named when they are refused.
 
 use crate::boot_info::{BOOT_INFO_LEN, ROM_VERSION};
-use crate::command::RomCommand;
+use crate::command::{LoaderCommand, RomCommand};
 use crate::image::boot_header::BOOT_HEADER_LEN;
+use crate::jedec::{JedecId, Part};
+
+mod flash_parts;
 
 /// How an image in RAM is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,13 @@ pub struct Chip {
     pub segment_count_offset: usize,
     /// Ids that the ROM accepts.
     pub rom_ids: &'static [u8],
+    /// Ids that its RAM loader accepts.
+    pub loader_ids: &'static [u8],
+    /// Flash parts for which the vendor's host tools have a profile, in the order of their ids.
+    ///
+    /// That a part is in here does not mean that the RAM loader knows it; its reply to 36h says that itself
+    /// ([`LOADER_FLAG_IDENTIFIED`](crate::jedec::LOADER_FLAG_IDENTIFIED)).
+    pub flash_parts: &'static [Part],
     /// Milliseconds of 55h that make a handshake.
     pub sync_ms: u64,
     /// How an image is started.
@@ -58,6 +68,11 @@ pub static BL702: Chip = Chip {
         0x10, 0x11, 0x12, 0x14, 0x16, 0x17, 0x18, 0x19, 0x1A, 0x20, 0x21, 0x30, 0x31, 0x33, 0x40, 0x41, 0x50,
         0x51, 0x80, 0x81, 0x90, 0x91,
     ],
+    loader_ids: &[
+        0x10, 0x21, 0x30, 0x31, 0x32, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x40, 0x41, 0x42,
+        0x50, 0x51, 0x60, 0x61, 0x71,
+    ],
+    flash_parts: flash_parts::OF_BL702,
     sync_ms: 3,
     start: StartMethod::HbnWords,
     crystals: &["none", "32 MHz crystal", "RC 32 MHz"],
@@ -66,6 +81,9 @@ pub static BL702: Chip = Chip {
 };
 
 /// BL602 and BL604: the same protocol with another boot info, and no 80h, 81h, 90h, 91h. Not verified.
+///
+/// The ids of its RAM loader are those of the table `eflash_loader_cmds` in `eflash_loader.elf` of bflb-mcu-tool 1.10 for the
+/// BL602: those of the BL702's, and 33h (boot from flash) and 3Fh (write compressed data) besides.
 ///
 /// Assumptions: that it has the same ids from 10h to 1Ah; its crystal types, from the vendor's configuration files; the reference says that it has 40 MHz, and its
 /// partition tables are where those of the BL702 are with a boot2 in flash.
@@ -80,6 +98,11 @@ pub static BL602: Chip = Chip {
         0x10, 0x11, 0x12, 0x14, 0x16, 0x17, 0x18, 0x19, 0x1A, 0x20, 0x21, 0x30, 0x31, 0x33, 0x40, 0x41, 0x50,
         0x51,
     ],
+    loader_ids: &[
+        0x10, 0x21, 0x30, 0x31, 0x32, 0x33, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x3F, 0x40,
+        0x41, 0x42, 0x50, 0x51, 0x60, 0x61, 0x71,
+    ],
+    flash_parts: flash_parts::OF_BL602,
     sync_ms: 6,
     start: StartMethod::RunCommand,
     crystals: &[
@@ -122,12 +145,22 @@ impl Chip {
     pub fn rom_has(&self, command: RomCommand) -> bool {
         self.rom_ids.contains(&command.row().id)
     }
+
+    /// Whether its RAM loader answers this command.
+    pub fn loader_has(&self, command: LoaderCommand) -> bool {
+        self.loader_ids.contains(&command.id())
+    }
+
+    /// The flash part with this id.
+    pub fn flash_part(&self, id: JedecId) -> Option<&'static Part> {
+        self.flash_parts.iter().find(|part| part.id == id)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::ROM_COMMANDS;
+    use crate::command::{LOADER_COMMANDS, ROM_COMMANDS};
     use crate::image::boot_header::BootHeader;
     use rstest::rstest;
 
@@ -138,6 +171,31 @@ mod tests {
         assert_eq!(BL702.rom_ids, table);
         assert!(BL702.rom_has(RomCommand::EcdhGetKey) && !BL602.rom_has(RomCommand::EcdhGetKey));
         assert!(!BL702.rom_has(RomCommand::FlashRead));
+        let mut table: Vec<u8> = LOADER_COMMANDS.iter().map(|(_, row)| row.id).collect();
+        table.sort_unstable();
+        assert_eq!(BL702.loader_ids, table);
+        assert!(BL702.loader_has(LoaderCommand::Sha256));
+        // What the BL602 has besides is sent to none.
+        let besides: Vec<u8> =
+            BL602.loader_ids.iter().copied().filter(|id| !BL702.loader_ids.contains(id)).collect();
+        assert_eq!(besides, [0x33, 0x3F]);
+        assert!(BL702.loader_ids.iter().all(|id| BL602.loader_ids.contains(id)));
+    }
+
+    #[test]
+    fn flash_parts_are_sorted_and_have_sizes() {
+        for chip in CHIPS {
+            let parts = chip.flash_parts;
+            assert!(parts.windows(2).all(|pair| pair[0].id.0 < pair[1].id.0), "{}", chip.name);
+            assert!(parts.iter().all(|part| part.size_bytes >= 512 * 1024), "{}", chip.name);
+        }
+        let part = BL702.flash_part(JedecId([0xc2, 0x20, 0x14])).unwrap();
+        assert_eq!((part.name, part.size_bytes), ("KH25V80", 1024 * 1024));
+        assert_eq!(BL702.flash_part(JedecId([1, 2, 3])), None);
+        // A part that the vendor's tool knows at a BL602 only.
+        let id = JedecId([0xba, 0x60, 0x15]);
+        assert_eq!(BL602.flash_part(id).map(|part| part.name), Some("ZD25Q16B"));
+        assert_eq!(BL702.flash_part(id), None);
     }
 
     #[rstest]

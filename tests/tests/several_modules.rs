@@ -165,27 +165,39 @@ fn mistakes_show_before_anything_is_touched() {
     bench.put("taken.csv", b"precious");
     let two = ["emulated?flash=a.raw", "emulated?flash=b.raw"].map(str::to_owned);
     let twice = [two[0].clone(), two[0].clone()];
-    let cases: [(&[String], &[&str], &str); 7] = [
+    let cases: [(&[String], &[&str], &str); 6] = [
         (&two, &["backup", "one.bin"], "2 modules cannot be backed up into one file"),
         (&two, &["backup", "-"], "standard output cannot hold the data of several modules"),
         (&two, &["--record", "r.jsonl", "info"], "several modules cannot share one recording"),
         (&two, &["--report", "taken.csv", "info"], "it exists"),
         (&two, &["--report", "units.txt", "info"], "neither .csv nor .json"),
         (&twice, &["write", "image.bin"], "is named twice"),
-        (&two, &["--port", "emulated", "info"], "where only the last ones would count"),
     ];
     for (ports, arguments, why) in cases {
-        // The last one behind the command's name.
-        let arguments = match arguments {
-            ["--port", port, command] => [*command, "--port", *port].to_vec(),
-            arguments => arguments.to_vec(),
-        };
-        let ended = run(&bench, ports, &arguments);
+        let ended = run(&bench, ports, arguments);
         assert_eq!(ended.code(), Some(2), "{arguments:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(why), "{arguments:?}: {}", ended.stderr);
         assert!(!bench.path().join("a.raw").exists(), "{arguments:?} touched a module");
     }
     assert_eq!(bench.read("taken.csv"), b"precious");
+}
+
+/// Where they stand in the command line makes no difference.
+#[test]
+fn ports_before_and_behind_the_command_are_all_meant() {
+    let bench = Workbench::new();
+    let before = ["emulated?flash=a.raw&efuse=efuse-0.raw".to_owned()];
+    let behind =
+        ["efuse-1.raw", "efuse-2.raw"].map(|fuses| format!("emulated?flash={}&efuse={fuses}", &fuses[6..]));
+    let arguments =
+        ["--format", "json", "info", "--port", &behind[0], &format!("-p{}", behind[1])].map(str::to_owned);
+    let ended = run(&bench, &before, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let last = lines(&ended).pop().unwrap();
+    let ports: Vec<&str> =
+        last["units"].as_array().unwrap().iter().map(|unit| unit["port"].as_str().unwrap()).collect();
+    assert_eq!(ports, [before[0].as_str(), &behind[0], &behind[1]]);
+    assert_no_fuse_burnt(&bench, 3);
 }
 
 #[test]

@@ -57,7 +57,7 @@ In the client's arguments {port} is replaced by the path of the module's serial 
 BL702_EMU_PORT. {port-via-root} is the same port under a name for clients that insist on /dev/NAME and look for \
 /sys/class/tty/NAME (libserialport).
 
-The client's modem lines drive EN and BOOT as --wiring and --boot say. They are asserted when the port is opened and \
+The client's modem lines drive EN and BOOT as --wiring and --boot say (the other way round with --invert-dtr, --invert-rts). They are asserted when the port is opened and \
 released at the last close, as a serial driver does. Without --wiring the lines reach the module only once the client \
 changes one, so that a client without any use for them finds the module running.
 

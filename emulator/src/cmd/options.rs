@@ -42,6 +42,14 @@ pub(crate) struct BoardOptions {
     #[arg(long, value_name = "WIRING", value_parser = wiring_parser())]
     pub(crate) wiring: Option<Wiring>,
 
+    /// DTR is high at the pin while it is asserted
+    #[arg(long)]
+    pub(crate) invert_dtr: bool,
+
+    /// RTS is high at the pin while it is asserted
+    #[arg(long)]
+    pub(crate) invert_rts: bool,
+
     /// Busy times of the flash: the data sheet's typical or its worst ones [default: the profile's]
     #[arg(long, value_name = "SPEED", value_parser = flash_speed_parser())]
     pub(crate) flash_speed: Option<FlashSpeed>,
@@ -108,6 +116,11 @@ impl BoardOptions {
         Ok(profile)
     }
 
+    /// The lines that the adapter inverts.
+    pub(crate) fn invert(&self) -> ModemLines {
+        ModemLines { dtr: self.invert_dtr, rts: self.invert_rts }
+    }
+
     /// A module with the faults and the seed of these options, to be made complete.
     pub(crate) fn module(&self, profile: &Profile, seed: u64) -> Result<ModuleBuilder, Failure> {
         let mut builder = Module::builder(profile.clone()).seed(seed);
@@ -160,6 +173,7 @@ impl ModuleOptions {
             recorder,
             wiring: Some(profile.wiring),
             boot: Some(profile.boot),
+            invert: self.board.invert(),
             driver: None,
             observer: None,
         };

@@ -99,6 +99,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<ExitCode, Failure> {
     let options = Options {
         wiring: profile.wiring,
         boot: profile.boot,
+        invert: arguments.board.invert(),
         tolerance: arguments.tolerance_ms.map(|ms| Nanos((ms.max(0.0) * 1e6) as u64)),
         ignores_times: arguments.ignore_times,
     };

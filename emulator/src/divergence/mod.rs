@@ -20,6 +20,7 @@ use bl702_protocol::trace::{Exchange, Record, Requested, exchanges};
 use crate::Nanos;
 use crate::module::Module;
 use crate::profile::{Boot, Profile, ProfileError, Wiring};
+use crate::transport::wiring::ModemLines;
 
 pub mod bands;
 pub mod compare;
@@ -43,6 +44,8 @@ pub struct Options {
     pub wiring: Wiring,
     /// What BOOT follows.
     pub boot: Boot,
+    /// Recorded lines that the adapter inverted.
+    pub invert: ModemLines,
     /// Times may differ by so much; by default it depends on where the recording was made.
     pub tolerance: Option<Nanos>,
     /// Differing times are not looked for.
@@ -110,6 +113,7 @@ pub fn replay_as_told(records: &[Record]) -> Result<Report, ToldError> {
     let options = Options {
         wiring: start.wiring.unwrap_or(profile.wiring),
         boot: start.boot.unwrap_or(profile.boot),
+        invert: ModemLines::default(),
         tolerance: None,
         ignores_times: false,
     };

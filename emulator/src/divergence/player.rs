@@ -180,7 +180,8 @@ impl<'a> Player<'a> {
         if levels.dtr.is_some() || levels.rts.is_some() {
             self.lines.dtr = levels.dtr.unwrap_or(self.lines.dtr);
             self.lines.rts = levels.rts.unwrap_or(self.lines.rts);
-            let by_lines = pins(self.options.wiring, self.options.boot, self.lines);
+            let by_lines =
+                pins(self.options.wiring, self.options.boot, self.lines.inverted(self.options.invert));
             pin_levels =
                 (pin_levels.0.or(Some(by_lines.enable_high)), pin_levels.1.or(Some(by_lines.boot_high)));
         }

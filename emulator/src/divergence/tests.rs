@@ -46,7 +46,13 @@ fn module(faults: &[&str]) -> Module {
 }
 
 fn options() -> Options {
-    Options { wiring: Wiring::RtsEn, boot: Boot::High, tolerance: None, ignores_times: false }
+    Options {
+        wiring: Wiring::RtsEn,
+        boot: Boot::High,
+        invert: ModemLines::default(),
+        tolerance: None,
+        ignores_times: false,
+    }
 }
 
 fn end(time_ns: Nanos) -> Record {

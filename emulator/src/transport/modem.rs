@@ -48,6 +48,8 @@ pub(super) struct Modem {
     driver: Option<SerialDriver>,
     wiring: Option<Wiring>,
     boot: Option<Boot>,
+    /// Lines that the adapter inverts.
+    invert: ModemLines,
     /// As the host knows them: the newest that were asked for, done or not.
     lines: ModemLines,
     /// As the pins have them.
@@ -62,12 +64,18 @@ pub(super) struct Modem {
 }
 
 impl Modem {
-    pub(super) fn new(driver: Option<SerialDriver>, wiring: Option<Wiring>, boot: Option<Boot>) -> Modem {
+    pub(super) fn new(
+        driver: Option<SerialDriver>,
+        wiring: Option<Wiring>,
+        boot: Option<Boot>,
+        invert: ModemLines,
+    ) -> Modem {
         Modem {
             follows: driver.as_ref().is_none_or(|driver| driver.follows_at_once),
             driver,
             wiring,
             boot,
+            invert,
             lines: ModemLines::default(),
             done: ModemLines::default(),
             is_held: false,
@@ -180,7 +188,8 @@ impl Modem {
     }
 
     fn levels(&self) -> Pins {
-        pins(self.wiring.unwrap_or(Wiring::None), self.boot.unwrap_or_default(), self.done)
+        let lines = self.done.inverted(self.invert);
+        pins(self.wiring.unwrap_or(Wiring::None), self.boot.unwrap_or_default(), lines)
     }
 }
 
@@ -195,7 +204,7 @@ mod tests {
 
     /// A modem with a driver.
     fn modem(follows_at_once: bool) -> Modem {
-        Modem::new(Some(SerialDriver { follows_at_once }), Some(Wiring::RtsEn), Some(Boot::Dtr))
+        Modem::new(Some(SerialDriver { follows_at_once }), Some(Wiring::RtsEn), Some(Boot::Dtr), NONE)
     }
 
     fn next_lines(modem: &mut Modem, now: Nanos) -> Option<ModemLines> {
@@ -262,8 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn an_inverting_adapter_moves_the_pins_the_other_way() {
+        let driver = SerialDriver { follows_at_once: true };
+        let mut modem = Modem::new(Some(driver), Some(Wiring::RtsEn), Some(Boot::Dtr), RTS);
+        modem.opened();
+        // RTS asserted is high at the pin: EN is released, and BOOT held low by DTR.
+        assert_eq!(modem.drive(modem.lines()), Drive { enable_high: Some(true), boot_high: Some(false) });
+        assert_eq!(modem.drive(NONE), Drive { enable_high: Some(false), boot_high: Some(true) });
+        // The host is told what it has asked for.
+        assert_eq!(modem.lines(), BOTH);
+    }
+
+    #[test]
     fn a_port_without_a_driver_has_no_lines_of_its_own() {
-        let mut modem = Modem::new(None, Some(Wiring::DtrEn), Some(Boot::Low));
+        let mut modem = Modem::new(None, Some(Wiring::DtrEn), Some(Boot::Low), NONE);
         modem.opened();
         modem.closed(true);
         modem.drained(Nanos::ZERO);
@@ -274,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_hand_on_the_button_is_stronger_than_the_lines() {
-        let mut modem = Modem::new(None, Some(Wiring::RtsEn), None);
+        let mut modem = Modem::new(None, Some(Wiring::RtsEn), None, NONE);
         assert!(!modem.hold_by_hand(true));
         assert_eq!(modem.drive(NONE).enable_high, Some(false));
         assert!(modem.hold_by_hand(false));

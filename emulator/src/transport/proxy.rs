@@ -88,7 +88,7 @@ impl Proxy {
             remote,
             recorder,
             clock,
-            modem: Modem::new(None, None, None),
+            modem: Modem::new(None, None, None, ModemLines::default()),
             lines: ModemLines::default(),
             has_lines: true,
             rates,

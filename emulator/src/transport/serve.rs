@@ -20,6 +20,7 @@ use super::pty::{HostRates, PtyError};
 use super::record::{RecordError, Recorder};
 use super::rfc2217::framing::{EIGHT_N_ONE, Framing, reframe};
 use super::status::{Notice, SharedStatus};
+use super::wiring::ModemLines;
 use crate::Nanos;
 use crate::event::Event;
 use crate::module::Module;
@@ -63,6 +64,8 @@ pub struct PortOptions {
     pub wiring: Option<Wiring>,
     /// What BOOT follows; by default it stays as it is.
     pub boot: Option<Boot>,
+    /// Lines that the adapter inverts: high at the pin while they are asserted.
+    pub invert: ModemLines,
     /// A serial driver's ways with the modem lines; by default nothing but a [`PortControl`] moves a line.
     pub driver: Option<SerialDriver>,
     /// Is told what happens.
@@ -119,7 +122,7 @@ impl Port {
         };
         Ok(Port {
             unplugged: None,
-            modem: Modem::new(options.driver, options.wiring, options.boot),
+            modem: Modem::new(options.driver, options.wiring, options.boot, options.invert),
             control,
             requests,
             known_rates: None,

@@ -14,6 +14,13 @@ pub struct ModemLines {
     pub rts: bool,
 }
 
+impl ModemLines {
+    /// What reaches the pins through an adapter whose lines named in `invert` are high while they are asserted.
+    pub fn inverted(self, invert: ModemLines) -> ModemLines {
+        ModemLines { dtr: self.dtr ^ invert.dtr, rts: self.rts ^ invert.rts }
+    }
+}
+
 /// Which lines a host asserts and releases; those in neither stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LineChange {
@@ -92,6 +99,14 @@ mod tests {
         #[case] (enable_high, boot_high): (bool, bool),
     ) {
         assert_eq!(pins(wiring, boot, ModemLines { dtr, rts }), Pins { enable_high, boot_high });
+    }
+
+    #[test]
+    fn an_inverting_adapter() {
+        let lines = ModemLines { dtr: true, rts: false };
+        assert_eq!(lines.inverted(ModemLines::default()), lines);
+        assert_eq!(lines.inverted(ModemLines { dtr: true, rts: true }), ModemLines { dtr: false, rts: true });
+        assert_eq!(lines.inverted(ModemLines { dtr: false, rts: true }), ModemLines { dtr: true, rts: true });
     }
 
     #[test]

@@ -66,8 +66,7 @@ impl<'r> Context<'r> {
     /// What the module says about itself, be it the ROM or a RAM loader that runs already.
     pub(crate) fn who_answers(&mut self) -> Result<BootInfo, Failure> {
         let options = Arc::new(ConnectOptions { loader: None, ..(*self.options).clone() });
-        let report = self.run(|link| flow::info(link, options, After::Reset))?;
-        Ok(report.boot_info)
+        self.run(|link| flow::who_answers(link, options, After::Reset))
     }
 
     /// The chip id, of which only the ROM knows.

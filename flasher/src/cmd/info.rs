@@ -5,6 +5,7 @@ use bl702_flasher::flow::{self, InfoReport, LoaderUsed};
 use bl702_flasher::image::boards::{BOARDS, Board};
 use bl702_flasher::status::FlashStatus;
 use bl702_protocol::boot_info::{BootInfo, DeviceInfo};
+use bl702_protocol::chip::BL702;
 use bl702_protocol::efuse::{Efuse, offset};
 use serde_json::{Value, json};
 
@@ -21,6 +22,9 @@ const EXAMPLES: &str = "Examples:
 
 Without a RAM loader image (see `loader`) only the boot ROM is asked: it tells chip, chip id and the fuses that matter to
 it, not the flash.";
+
+/// Why the fuses are not known where nothing has failed.
+const FUSES_HIDDEN: &str = "tz_boot keeps the boot ROM from showing them, and no RAM loader runs";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -143,7 +147,7 @@ fn flash_lines(report: &InfoReport) -> Vec<String> {
     let mut lines = Vec::new();
     match (&report.flash, &report.no_flash) {
         (Some(flash), _) => {
-            let part = flash.jedec.part().map_or("unknown part", |part| part.name);
+            let part = BL702.flash_part(flash.jedec).map_or("unknown part", |part| part.name);
             let known = if flash.identified { "" } else { ", not known to the RAM loader" };
             let size = flash.size_bytes / 1024;
             lines.push(row("flash", format!("{part} ({}), {size} KiB{known}", flash.jedec)));
@@ -199,7 +203,7 @@ fn fuse_lines(report: &InfoReport) -> Vec<String> {
         (None, Some(error)) => {
             format!("not all could be read ({error}); by boot info these are set:")
         }
-        (None, None) => "without a RAM loader boot info alone tells of them; these are set:".to_owned(),
+        (None, None) => format!("{FUSES_HIDDEN}; by boot info these are set:"),
     };
     lines.push(row("fuses", source));
     lines.extend(set_fields(&efuse).iter().map(field_text));
@@ -251,9 +255,12 @@ fn json(report: &InfoReport) -> Value {
     }
     if let Some(flash) = &report.flash {
         value["jedec"] = json!(flash.jedec.to_string());
-        value["flash_part"] = json!(flash.jedec.part().map(|part| part.name));
+        value["flash_part"] = json!(BL702.flash_part(flash.jedec).map(|part| part.name));
         value["flash_identified"] = json!(flash.identified);
         value["flash_size_bytes"] = json!(flash.size_bytes);
+    }
+    if report.fuses.is_none() && report.no_fuses.is_none() {
+        value["no_fuses"] = json!(FUSES_HIDDEN);
     }
     for (key, error) in [("no_flash", &report.no_flash), ("no_fuses", &report.no_fuses)] {
         if let Some(error) = error {

@@ -29,39 +29,71 @@ pub(crate) struct Args {
     probe: bool,
 }
 
-pub(crate) fn run(args: &Args, options: &Options) -> Result<Outcome, Failure> {
+/// Ports that are asked at the same time: each has a thread, and waits for its module most of the time.
+const ASKED_AT_ONCE: usize = 16;
+
+/// A port that is told of.
+struct Entry {
+    name: String,
+    lines: Vec<String>,
+    row: Value,
+    is_plausible: bool,
+}
+
+/// Lists what there is, or only the ports that were named on the command line.
+pub(crate) fn run(args: &Args, options: &Options, named: &[String]) -> Result<Outcome, Failure> {
     let ports = found();
-    let mut text = Vec::new();
-    let mut rows = Vec::new();
-    for port in ports.iter().filter(|port| is_wanted(port, options)) {
-        text.extend(describe(port));
-        let mut row = serde_json::to_value(port).unwrap_or_default();
-        row["adapter"] = json!(port.adapter());
-        row["plausible"] = json!(port.is_plausible());
-        let name = port.path.display().to_string();
-        if args.probe && (port.is_plausible() || options.port.is_some()) {
-            let (line, found) = probe(&name, options);
-            text.push(format!("    {line}"));
-            row["found"] = found;
+    let is_wanted = |port: &&FoundPort| named.is_empty() || named.iter().any(|name| is_called(port, name));
+    let mut entries: Vec<Entry> = ports.iter().filter(is_wanted).map(entry).collect();
+    for (index, name) in named.iter().enumerate() {
+        if !ports.iter().any(|port| is_called(port, name)) && !named[..index].contains(name) {
+            entries.push(unlisted(name));
         }
-        rows.push(row);
     }
-    // A port that is in no list: on the network, emulated, a pty.
-    if let (Some(name), true) = (&options.port, rows.is_empty()) {
-        text.push(name.clone());
-        let mut row = json!({"path": name, "usb": null, "plausible": true});
-        if args.probe {
-            let (line, found) = probe(name, options);
-            text.push(format!("    {line}"));
-            row["found"] = found;
-        }
-        rows.push(row);
+    if args.probe {
+        let asked: Vec<&mut Entry> =
+            entries.iter_mut().filter(|entry| entry.is_plausible || !named.is_empty()).collect();
+        probe_all(asked, options);
+    }
+    let (mut text, mut rows) = (Vec::new(), Vec::new());
+    for entry in entries {
+        text.extend(entry.lines);
+        rows.push(entry.row);
     }
     if rows.is_empty() {
         text.push("no serial port was found".to_owned());
         text.push(LOOK_FOR.to_owned());
     }
     Ok(Outcome::new(text, json!({"ports": rows})))
+}
+
+fn entry(port: &FoundPort) -> Entry {
+    let mut row = serde_json::to_value(port).unwrap_or_default();
+    row["adapter"] = json!(port.adapter());
+    row["plausible"] = json!(port.is_plausible());
+    let name = port.path.display().to_string();
+    Entry { name, lines: describe(port), row, is_plausible: port.is_plausible() }
+}
+
+/// A port that is in no list: on the network, emulated, a pty.
+fn unlisted(name: &str) -> Entry {
+    let row = json!({"path": name, "usb": null, "plausible": true});
+    Entry { name: name.to_owned(), lines: vec![name.to_owned()], row, is_plausible: true }
+}
+
+/// Asks at several ports at once who is there.
+fn probe_all(mut entries: Vec<&mut Entry>, options: &Options) {
+    for batch in entries.chunks_mut(ASKED_AT_ONCE) {
+        std::thread::scope(|scope| {
+            for entry in batch {
+                scope.spawn(move || {
+                    let (line, found) = probe(&entry.name, options);
+                    entry.lines.push(format!("    {line}"));
+                    entry.row["found"] = found;
+                });
+            }
+        });
+    }
 }
 
 /// The serial ports of this machine; or of the system whose `/sys` and `/dev` lie in the folder that
@@ -74,8 +106,8 @@ pub(crate) fn found() -> Vec<FoundPort> {
     list::list()
 }
 
-fn is_wanted(port: &FoundPort, options: &Options) -> bool {
-    let Some(name) = options.port.as_deref() else { return true };
+/// Whether a port is meant by a name: of the port, or of its adapter.
+fn is_called(port: &FoundPort, name: &str) -> bool {
     match UsbSelector::parse(name) {
         Some(wanted) => port.matches(&wanted),
         None => [Some(&port.path), port.stable_path.as_ref()]

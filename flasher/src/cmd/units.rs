@@ -42,23 +42,29 @@ impl Selection {
         self.ports.len() > 1 || self.all || self.report.is_some()
     }
 
-    /// Makes sure that no port gets lost: of options before and behind the command's name only the last ones count.
-    ///
-    /// # Errors
-    /// Exit status 2: some do not count.
-    pub(crate) fn check_all_are_read(&self, args: &[OsString]) -> Result<(), Failure> {
-        let is_port = |arg: &&OsString| {
-            let arg = arg.to_string_lossy();
-            arg == "--port" || arg.starts_with("--port=") || (arg.starts_with("-p") && !arg.starts_with("--"))
-        };
-        let given = args.iter().skip(1).take_while(|arg| *arg != "--").filter(is_port).count();
-        if given <= self.ports.len() {
-            return Ok(());
+    /// Takes in every port of a command line that was found right: of those before and those behind the command's name
+    /// clap keeps one kind only.
+    pub(crate) fn gather(&mut self, args: &[OsString]) {
+        let mut given = Vec::new();
+        let mut args = args.iter().skip(1).take_while(|arg| *arg != "--").map(|arg| arg.to_string_lossy());
+        while let Some(arg) = args.next() {
+            // No other short option can stand before p in a bunch: those that there are take a value or end the program.
+            let value = match arg.strip_prefix("--port").or_else(|| arg.strip_prefix("-p")) {
+                Some("") => args.next().map(|value| value.into_owned()),
+                Some(value) if arg.starts_with("--") => value.strip_prefix('=').map(str::to_owned),
+                Some(value) => Some(value.strip_prefix('=').unwrap_or(value).to_owned()),
+                None => None,
+            };
+            given.extend(value);
         }
-        Err(Failure::usage(
-            "--port stands before and behind the command's name, where only the last ones would count",
-            "Write all of them in one place, as `bl702-flash --port A --port B info`.",
-        ))
+        if given.len() > self.ports.len() {
+            self.ports = given;
+        }
+    }
+
+    /// Whether a report was asked for.
+    pub(crate) fn wants_report(&self) -> bool {
+        self.report.is_some()
     }
 }
 
@@ -140,7 +146,7 @@ pub(crate) fn run(
             .map(|unit| {
                 let mut reporter = board.unit(unit.label(), unit.port.clone().unwrap_or_default());
                 scope.spawn(move || {
-                    let result = command.run(unit, &mut reporter);
+                    let result = command.run(unit, selection, &mut reporter);
                     reporter.finished(command.name(), &result);
                     UnitResult::new(unit.port.clone().unwrap_or_default(), result, reporter.facts())
                 })
@@ -317,6 +323,20 @@ mod tests {
     #[case("/tmp/bench/port-3", "port-3")]
     fn short_names(#[case] port: &str, #[case] expected: &str) {
         assert_eq!(label(port), expected);
+    }
+
+    #[rstest]
+    #[case(&["--port", "a", "info"], &["a"])]
+    #[case(&["--port", "a", "info", "--port=b", "-p", "c", "-pd", "-p=e"], &["a", "b", "c", "d", "e"])]
+    #[case(&["-p", "a", "efuse", "-p", "b", "dump", "x", "-p", "c"], &["a", "b", "c"])]
+    #[case(&["info"], &[])]
+    #[case(&["--port", "a", "explain", "--", "--port", "b"], &["a"])]
+    #[case(&["info", "--psram", "--portable=1"], &[])]
+    fn ports_of_the_whole_command_line(#[case] args: &[&str], #[case] expected: &[&str]) {
+        let mut selection = Selection { ports: Vec::new(), all: false, report: None };
+        let args: Vec<OsString> = ["bl702-flash"].iter().chain(args).map(OsString::from).collect();
+        selection.gather(&args);
+        assert_eq!(selection.ports, expected);
     }
 
     #[test]

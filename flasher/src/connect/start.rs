@@ -235,7 +235,7 @@ impl ConnectOptions {
         }
         let info = reached.info;
         let BootInfo::Rom(rom) = &info else { return Err(Error::new(ErrorKind::NotStarted)) };
-        check_policy(image, rom)?;
+        check_policy(image, rom, false)?;
         let run_command = needs_run_command(&info);
         let wire = &mut reached.wire;
         upload(wire, image, frames, Phase::Load, (attempt, UPLOADS)).await?;
@@ -248,7 +248,7 @@ impl ConnectOptions {
         let loader = self.image()?;
         let wire = &mut reached.wire;
         if let BootInfo::Rom(info) = &reached.info {
-            check_policy(&loader.image, info)?;
+            check_policy(&loader.image, info, true)?;
         }
         let run_command = needs_run_command(&reached.info);
         let bytes = loader.image.segments.iter().map(|segment| segment.data.len() as u64).sum();

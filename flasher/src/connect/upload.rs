@@ -24,9 +24,9 @@ const HBN_MAGIC: u32 = 0x4E42_4845;
 const SOFTWARE_RESET: u32 = 0x4000_0018;
 
 /// Refuses, before anything is sent, what the eFuses make the ROM refuse.
-pub(super) fn check_policy(image: &RamImage, info: &RomBootInfo) -> Result<()> {
+pub(super) fn check_policy(image: &RamImage, info: &RomBootInfo, is_loader: bool) -> Result<()> {
     let policy = HeaderPolicy { sign_required: info.sign != 0, encrypt_type: info.encrypt };
-    image.header.check(&policy).map_err(|refusal| Error::new(ErrorKind::Locked { refusal }))
+    image.header.check(&policy).map_err(|refusal| Error::new(ErrorKind::Locked { refusal, is_loader }))
 }
 
 /// Sends the image part by part and has the ROM check it: 11h, [12h, 14h, 16h], 17h and 18h per segment, 19h.

@@ -1,6 +1,7 @@
 //! What to do next, for each error.
 
 use bl702_protocol::code::Code;
+use bl702_protocol::image::boot_header::HeaderRefusal;
 
 use super::cause::is_about_form;
 use super::{BackupMismatch, ErrorKind, Failure, quoted_text};
@@ -15,7 +16,8 @@ const AGAIN: &str = "Run the same command again: sectors that are right already 
 
 const HANDS: &str = "Put the module into ISP: hold BOOT (D28 on an XT-ZB2) at 3.3 V through 1 k, pull EN low for a moment and \
 release it; then run the command again. Check that TX and RX are crossed (module TX = GPIO14, RX = GPIO15), that \
-grounds are joined, and that the adapter works with 3.3 V.";
+grounds are joined, and that the adapter works with 3.3 V. If DTR and RTS drive EN and BOOT, try --wiring dtr-en, and \
+--invert-dtr --invert-rts for an adapter whose lines are high while they are asserted.";
 
 /// What to do about a failure.
 pub(super) fn advice(failure: &Failure) -> String {
@@ -53,7 +55,19 @@ fn of_kind(kind: &ErrorKind) -> String {
         ErrorKind::WrongChip { .. } | ErrorKind::OtherChip { .. } | ErrorKind::BootInfo(_) => {
             "This program speaks to BL702, BL704 and BL706 only. Nothing that is specific to a chip was sent.".to_owned()
         }
-        ErrorKind::Locked { .. } => "Without an image that is signed or encrypted to match, named with --loader, its flash can be neither read nor written over UART; that is for ever. Ask the maker of the module for one.".to_owned(),
+        ErrorKind::Locked { is_loader: true, .. } => "Without an image that is signed or encrypted to match, named with --loader, its flash can be neither read nor written over UART; that is for ever. Ask the maker of the module for one.".to_owned(),
+        ErrorKind::Locked { refusal: HeaderRefusal::Sign { .. }, is_loader: false } => "Sign the image with the key whose SHA-256 is in the key slots 0 and 1 of the eFuses (`image build FILE --ram ADDRESS --sign KEY.pem -o NEW`; `image info NEW` shows the key's SHA-256, `efuse decode` the fuses). Nobody without that key can run anything on this chip.".to_owned(),
+        ErrorKind::Locked { refusal: HeaderRefusal::Encrypt { .. }, is_loader: false } => "Encrypt the image with the key of this chip's eFuses (`image build FILE --ram ADDRESS --encrypt KEY --iv IV -o NEW`), or leave it plain if the chip demands no encryption.".to_owned(),
+        ErrorKind::Locked { is_loader: false, .. } => "Look into the file with `image info`, and build it anew with `image build`.".to_owned(),
+        ErrorKind::FusesHidden { told, why } => format!(
+            "Boot info tells these all the same: word 10h (sw_usage_0) {:08x}, word 74h (device info) {:08x}, MAC address {}, sign {}, encrypt {}; `info` says what they mean.\n{}",
+            told.sw_usage_0,
+            told.device_info.0,
+            told.chip_id_text(),
+            told.sign,
+            told.encrypt,
+            of_kind(why)
+        ),
         ErrorKind::Loader(LoaderError::None) => HOW_TO_OBTAIN.to_owned(),
         ErrorKind::Loader(_) => format!("Name another file with --loader.\n{HOW_TO_OBTAIN}"),
         ErrorKind::FlashUnknown { .. } => {

@@ -22,7 +22,7 @@ pub(super) fn cause(failure: &Failure) -> Option<String> {
 /// Causes that name what was found.
 fn special(kind: &ErrorKind) -> Option<String> {
     match kind {
-        ErrorKind::Locked { refusal } => Some(format!(
+        ErrorKind::Locked { refusal, .. } => Some(format!(
             "eFuses of this chip let it run only images of its maker, says its boot info; to any other boot header the ROM answers {}",
             refusal.code()
         )),

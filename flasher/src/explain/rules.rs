@@ -7,8 +7,8 @@ mod flash;
 mod host;
 mod image;
 
-use super::Finding;
 use super::signal::{Rom, Seen, Signal, Step};
+use super::{Certainty, Finding};
 
 /// Every cause that fits, in no order.
 pub(super) fn apply(seen: &Seen) -> Vec<Finding> {
@@ -28,6 +28,9 @@ pub(super) fn apply(seen: &Seen) -> Vec<Finding> {
     }
     if findings.is_empty() {
         findings.extend(chip::asked_the_rom(seen));
+    }
+    if findings.is_empty() && seen.has(&Signal::Firmware) {
+        findings.push(connect::firmware_runs(seen, Certainty::Likely));
     }
     if findings.is_empty() {
         findings.extend(image::by_code_alone(seen));

@@ -103,6 +103,8 @@ pub enum HostTrouble {
     NoLines,
     /// It vanished while in use.
     Vanished,
+    /// A file that was named is not there.
+    NoFile,
     /// The tool's own program failed.
     Program,
 }
@@ -129,6 +131,10 @@ pub enum Signal {
     Baud(u32),
     /// The computer refuses something.
     Host(HostTrouble),
+    /// A tool was told the first chip, and says that the second one answers.
+    Mismatch(Chip, Chip),
+    /// Text that a firmware prints.
+    Firmware,
     /// A newer chip's set-up met an answer that its tool cannot read.
     UnpackTrouble,
 }

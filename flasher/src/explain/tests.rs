@@ -189,9 +189,6 @@ fn other_causes(#[case] log: &str, #[case] cause: &str) {
 #[rstest]
 #[case::nothing("")]
 #[case::prose("hello, how do I solder this module? it has 12 pads and an EN pin")]
-#[case::boot_log(
-    "Starting bl702 now....\nBooting BL702 Chip...\nBuild Version: release_bl_iot_sdk_1.6.30-dirty\nHeap 45320@0x4201cef8, 23552@0x42028400\n"
-)]
 #[case::under_way("handshake retry\nerase pending\n12/100 %\n")]
 fn nothing_to_explain(#[case] log: &str) {
     assert_eq!(causes(log), Vec::<&str>::new(), "{:#?}", explain_log(log.as_bytes()));

@@ -18,7 +18,7 @@ use crate::session::Link;
 use crate::transfer::{RamLoader, Trouble};
 
 /// `sw_usage_0` bit 20: the ROM's memory commands are refused.
-const TZ_BOOT: u32 = 1 << 20;
+pub(super) const TZ_BOOT: u32 = 1 << 20;
 
 /// How often the ROM may be reached again because an answer was damaged.
 const ROM_ROUNDS: u32 = 3;
@@ -82,10 +82,24 @@ async fn read(link: &Link, options: &Arc<ConnectOptions>, after: After) -> Resul
         }
         reached = now;
     }
-    let mut loader = to_loader(link, options, reached).await?;
+    let boot_info = reached.info;
+    let mut loader = match to_loader(link, options, reached).await {
+        Ok(loader) => loader,
+        Err(error) => return Err(hidden_by(&boot_info, error)),
+    };
     let efuse = loader.read_fuses().await;
     let efuse = conclude(loader, options, after, efuse).await?;
     Ok(FuseReport { efuse, side: Side::Loader })
+}
+
+/// Why fuses cannot be read, if the ROM does not show them and the RAM loader cannot be started.
+pub(super) fn hidden_by(info: &BootInfo, error: Error) -> Error {
+    match (info, error.kind()) {
+        (BootInfo::Rom(rom), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
+            error.map_kind(|why| ErrorKind::FusesHidden { told: *rom, why: Box::new(why) })
+        }
+        _ => error,
+    }
 }
 
 async fn to_loader(link: &Link, options: &Arc<ConnectOptions>, reached: Reached) -> Result<RamLoader> {
@@ -101,7 +115,7 @@ async fn to_loader(link: &Link, options: &Arc<ConnectOptions>, reached: Reached)
 }
 
 /// From the ROM's shadow registers, which are those of the last reset. No fuses: something else answers now.
-async fn from_rom(
+pub(super) async fn from_rom(
     link: &Link,
     options: &Arc<ConnectOptions>,
     mut reached: Reached,

@@ -6,14 +6,16 @@ use bl702_protocol::boot_info::BootInfo;
 use bl702_protocol::efuse::{EFUSE_LEN, Efuse};
 
 use super::bound::announce_sizeless_run;
+use super::efuse::{TZ_BOOT, from_rom};
 use super::finish::{After, conclude};
-use crate::connect::{ConnectOptions, farewell, is_about_flash};
+use crate::connect::{ConnectOptions, Reached, farewell, is_about_flash};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::loader::LoaderImage;
 use crate::plan::Budget;
 use crate::session::Link;
-use crate::transfer::{FlashId, RamLoader};
+use crate::timing::Timing;
+use crate::transfer::{FlashId, RamLoader, Wire};
 
 /// What could be found out.
 #[derive(Debug)]
@@ -26,9 +28,9 @@ pub struct InfoReport {
     pub mac: Option<[u8; 8]>,
     /// Why the flash was not looked at.
     pub no_flash: Option<Error>,
-    /// All fuses, as the loader reads them; what is read-locked comes as 0.
+    /// All fuses, as the loader reads them, or the ROM if there is none; what is read-locked comes as 0.
     pub fuses: Option<Efuse>,
-    /// Why the fuses were not read, though a loader runs.
+    /// Why the fuses were not read.
     pub no_fuses: Option<Error>,
     /// The flash's status registers 05h, 35h and 15h; `None` without a flash, or if they cannot be read.
     pub status: Option<[u8; 3]>,
@@ -90,10 +92,12 @@ async fn ask(link: &Link, options: &Arc<ConnectOptions>, after: After) -> Result
         boot_baud_bps: link.baud_bps(),
         baud_bps: None,
     };
+    let timing = reached.wire.timing;
     let wire = match options.bring_up(reached).await {
         Ok(wire) => wire,
         Err(error) if matches!(error.kind(), ErrorKind::Loader(_) | ErrorKind::Locked { .. }) => {
             report.no_flash = Some(error);
+            ask_rom(link, options, timing, &mut report).await?;
             if after == After::Reset {
                 options.leave_rom(link).await;
             }
@@ -113,6 +117,33 @@ async fn ask(link: &Link, options: &Arc<ConnectOptions>, after: After) -> Result
     report.baud_bps = Some(link.baud_bps());
     conclude(loader, options, after, asked).await?;
     Ok(report)
+}
+
+/// Has the ROM show its fuses, where there is no RAM loader to ask. One that is locked for all images but its maker's shows
+/// them, too, unless tz_boot is burnt.
+async fn ask_rom(
+    link: &Link,
+    options: &Arc<ConnectOptions>,
+    timing: Timing,
+    report: &mut InfoReport,
+) -> Result<()> {
+    if report.boot_info.sw_usage_0() & TZ_BOOT != 0 {
+        return Ok(());
+    }
+    let reached = Reached { wire: Wire::new(link.clone(), timing), info: report.boot_info };
+    match from_rom(link, options, reached).await {
+        Ok((fuses, _)) => report.fuses = fuses,
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Interrupted | ErrorKind::Port(_) | ErrorKind::BoundReached { .. }
+            ) =>
+        {
+            return Err(error);
+        }
+        Err(error) => report.no_fuses = Some(error),
+    }
+    Ok(())
 }
 
 async fn ask_loader(loader: &mut RamLoader, report: &mut InfoReport) -> Result<()> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bl702_protocol::time::Nanos;
 
+use super::legible::{self, Legible};
 use crate::connect::{ConnectOptions, run_steps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -120,8 +121,12 @@ pub(super) async fn listen(link: &Link, options: &ConnectOptions, mut listening:
     }
     let start = link.now();
     let (mut last, mut bytes, mut line) = (start, 0, Vec::new());
+    let mut legible = Legible::default();
     loop {
-        let ended = |stopped| Heard { stopped, bytes, span: link.now().since(start) };
+        let ended = |stopped| {
+            warn_of_rate(link, &mut legible.clone(), true);
+            Heard { stopped, bytes, span: link.now().since(start) }
+        };
         let end = listening.timeout.map_or(Nanos::MAX, |timeout| start + timeout);
         let quiet = listening.quiet.map_or(Nanos::MAX, |quiet| last + quiet);
         if let Some(keys) = &listening.keys {
@@ -135,19 +140,31 @@ pub(super) async fn listen(link: &Link, options: &ConnectOptions, mut listening:
             Ok(came) => {
                 bytes += came.len() as u64;
                 last = link.now();
+                legible.take(&came);
                 let found = listening.until.as_mut().and_then(|until| look(&mut line, &came, until));
                 link.emit(Event::Heard { bytes: came });
                 if let Some(found) = found {
                     let span = link.now().since(start);
                     return Ok(Heard { stopped: Stopped::Found(found), bytes, span });
                 }
+                warn_of_rate(link, &mut legible, false);
             }
             Err(LinkError::TimedOut) if link.now() >= end => return Ok(ended(Stopped::TimedOut)),
             Err(LinkError::TimedOut) if link.now() >= quiet => return Ok(ended(Stopped::Quiet)),
-            Err(LinkError::TimedOut) => {}
+            Err(LinkError::TimedOut) => {
+                let is_pause = bytes > 0 && link.now().since(last) >= legible::PAUSE;
+                warn_of_rate(link, &mut legible, is_pause);
+            }
             Err(LinkError::Halted) if link.is_interrupted() => return Ok(ended(Stopped::Interrupted)),
             Err(LinkError::Halted) => return Err(Error::new(ErrorKind::Interrupted)),
         }
+    }
+}
+
+/// Says once that what comes looks like what a wrong rate makes of text.
+fn warn_of_rate(link: &Link, legible: &mut Legible, is_over: bool) {
+    if let Some(text) = legible.hint(link.baud_bps(), is_over) {
+        link.emit(Event::Warning { text });
     }
 }
 

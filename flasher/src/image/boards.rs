@@ -4,6 +4,7 @@
 //! (`utils/flash/bl702/*.conf` of `bflb-iot-tool`); the tests with the vendor's packages compare them.
 
 use bl702_protocol::boot_info::DeviceInfo;
+use bl702_protocol::chip::BL702;
 use bl702_protocol::image::boot_header::ClockConfig;
 use bl702_protocol::image::flash_config::{FLASH_CONFIG_LEN, FlashConfig};
 use bl702_protocol::jedec::JedecId;
@@ -95,7 +96,7 @@ impl Board {
         let ids = |list: &[[u8; 3]]| {
             let names = list.iter().map(|id| {
                 let id = JedecId(*id);
-                id.part().map_or_else(|| id.to_string(), |part| format!("{} ({id})", part.name))
+                BL702.flash_part(id).map_or_else(|| id.to_string(), |part| format!("{} ({id})", part.name))
             });
             names.collect::<Vec<_>>().join(" or ")
         };

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::merge::image_range;
 use super::{FileKind, ImageError, Part, crypt, elf, ihex};
+use crate::loader::KnownBuild;
 
 mod dump;
 
@@ -147,7 +148,7 @@ fn ram_image(found: &mut Inspection, bytes: &[u8]) {
                 );
             }
             if let Some(build) = crate::loader::known(&image) {
-                found.say(None, format!("the vendor's RAM loader, as published in {}", build.published_in));
+                loader_line(found, build);
             }
             if image.surplus_bytes > 0 {
                 found.say(
@@ -158,6 +159,20 @@ fn ram_image(found: &mut Inspection, bytes: &[u8]) {
         }
         Err(error) => found.check(None, error.to_string(), Verdict::Bad),
     }
+}
+
+/// A published build of the RAM loader; one for a chip that this program is not for counts as wrong.
+fn loader_line(found: &mut Inspection, build: &KnownBuild) {
+    let KnownBuild { chip, published_in, .. } = build;
+    if chip.is_verified {
+        found.say(None, format!("the vendor's RAM loader, as published in {published_in}"));
+        return;
+    }
+    let text = format!(
+        "the vendor's RAM loader for a {}, as published in {published_in}: a {} would start it, and it would not answer",
+        chip.members, BL702.members
+    );
+    found.check(None, text, Verdict::Bad);
 }
 
 /// What hash and signature of a RAM image cover.

@@ -46,21 +46,20 @@ impl LoaderImage {
     /// Takes bytes apart and checks what the ROM will check.
     ///
     /// # Errors
-    /// [`LoaderError::NotAnImage`]
+    /// [`LoaderError::NotAnImage`]; [`LoaderError::OtherChip`] for a published build for another chip.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<LoaderImage, LoaderError> {
         let name = name.into();
         let image = match RamImage::parse(bytes) {
             Ok(image) => image,
             Err(source) => return Err(LoaderError::NotAnImage { name, source }),
         };
+        let known = known_build(&image);
+        if let Some(build) = known.filter(|build| !build.chip.is_verified) {
+            let KnownBuild { chip, published_in, .. } = build;
+            return Err(LoaderError::OtherChip { name, members: chip.members, published_in });
+        }
         let frames = Arc::default();
-        Ok(LoaderImage {
-            name,
-            sha256: hex(&Sha256::digest(bytes)),
-            known: known_build(&image),
-            image,
-            frames,
-        })
+        Ok(LoaderImage { name, sha256: hex(&Sha256::digest(bytes)), known, image, frames })
     }
 
     /// The frames of which it is uploaded at a rate.

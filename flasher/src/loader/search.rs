@@ -9,11 +9,9 @@ use super::{LoaderError, LoaderImage};
 pub const HOW_TO_OBTAIN: &str = "\
 The RAM loader is the vendor's and is not shipped with this program. Get it once with\n\
     bl702-flash loader install\n\
-which takes it out of the vendor's published Python package, or do the same by hand:\n\
-    pip download --no-deps bflb-mcu-tool-uart\n\
-    tar xzf bflb-mcu-tool-uart-*.tar.gz\n\
-and name the file bflb-mcu-tool-uart-*/bflb_mcu_tool/chips/bl702/eflash_loader/eflash_loader_32m.bin with --loader,\n\
-or install the package (pip install bflb-mcu-tool-uart, in a virtual environment if you like): then it is found.";
+which takes it out of the vendor's published Python package (bflb-mcu-tool-uart on PyPI). Without a network give it the\n\
+package, or the image in it (chips/bl702/eflash_loader/eflash_loader_32m.bin): `loader install FILE`. For one run,\n\
+--loader FILE does; and where the package is installed, its image is found by itself.";
 
 /// Where the package keeps the image, below a folder of Python packages: bflb-mcu-tool, bflb-mcu-tool-uart,
 /// bflb-iot-tool and bflb-iot-tool-uart install the same file.

@@ -271,7 +271,7 @@ mod tests {
     fn what_stops_a_command_before_it_begins_says_nothing_of_the_flash() {
         let text = help(&Failure::from(LoaderError::None));
         assert!(!text.contains("flash:"), "{text}");
-        assert!(text.contains("pip download"), "{text}");
+        assert!(text.contains("bl702-flash loader install"), "{text}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bl702_protocol::boot_info::DeviceInfo;
+use bl702_protocol::chip::BL702;
 use bl702_protocol::frame::LOADER_MAX_READ;
 use bl702_protocol::jedec::{JedecId, LOADER_FLAG_IDENTIFIED};
 use bl702_protocol::time::Nanos;
@@ -127,7 +128,8 @@ impl RamLoader {
         if jedec.is_absent() && !identified {
             return Err(Error::new(ErrorKind::FlashAbsent { jedec, flag }));
         }
-        let known_size = jedec.part().map(|part| part.size_bytes).or_else(|| jedec.size_bytes());
+        let part = BL702.flash_part(jedec);
+        let known_size = part.map(|part| part.size_bytes).or_else(|| jedec.size_bytes());
         let usable = |size: &u32| *size >= SECTOR && *size <= MAX_FLASH_BYTES;
         let size_bytes = match self.options.flash_size {
             Some(size) => size,
@@ -136,7 +138,7 @@ impl RamLoader {
                 .ok_or_else(|| Error::new(ErrorKind::FlashUnknown { jedec, flag }))?,
         };
         self.flash = FlashId { jedec, identified, size_bytes };
-        let part = jedec.part().map(|part| part.name);
+        let part = part.map(|part| part.name);
         self.link().emit(Event::Flash { jedec: jedec.to_string(), identified, part, size_bytes });
         if !identified {
             let text = format!(

@@ -18,7 +18,7 @@ pub(super) fn wrong_chip_selected(seen: &Seen) -> Option<Finding> {
     if seen.signals().any(|signal| matches!(signal, Signal::Rom(Rom::Other(_)))) {
         return None;
     }
-    if let Some(finding) = bl602_selected(seen) {
+    if let Some(finding) = told_by_tool(seen).or_else(|| bl602_selected(seen)) {
         return Some(finding);
     }
     let clock =
@@ -32,7 +32,11 @@ pub(super) fn wrong_chip_selected(seen: &Seen) -> Option<Finding> {
     let trouble = seen.has(&SEQ) || seen.has(&EFUSE_ADDRESS) || seen.has_any(&para) || seen.has_any(&jedec);
     let set_up_failed =
         seen.has_any(&clock) && (trouble || selected.is_some() || seen.has(&Signal::Rom(Rom::Bl702)));
-    let wrongly_selected = selected.is_some() && trouble && !loader_ran(seen);
+    // The ROM has said what it is, and the tool was told of another chip all along.
+    let contradicted = seen.has(&Signal::Rom(Rom::Bl702))
+        && seen.last_failure().is_some()
+        && !seen.chips().any(|(_, chip)| chip == Chip::Bl702);
+    let wrongly_selected = selected.is_some() && (trouble || contradicted) && !loader_ran(seen);
     let certainty = if set_up_failed || (pair && !burns) || wrongly_selected {
         Certainty::Certain
     } else if seen.has_any(&clock) || stray {
@@ -87,6 +91,26 @@ fn explained(mut finding: Finding, seen: &Seen) -> Finding {
     finding
 }
 
+/// A tool that saw it by itself, and went on.
+fn told_by_tool(seen: &Seen) -> Option<Finding> {
+    let (line, selected) = seen.all().find_map(|(line, signal)| match signal {
+        Signal::Mismatch(selected, Chip::Bl702) if *selected != Chip::Bl702 => Some((*line, *selected)),
+        _ => None,
+    })?;
+    let headline = format!("the tool was set to {}; the module is a BL702", selected.name());
+    Some(
+        finding("wrong_chip_selected", Certainty::Certain, headline, [line])
+            .happened(&[
+                "The tool has seen by the version of the boot ROM that the module is a BL702, and went on all the same, with the RAM loader of the chip it was set to. The boot ROM loads and starts that one, and it never answers.",
+                "Nothing in this says that the module is broken or that the line is bad.",
+            ])
+            .next(&[
+                "choose BL702 in the tool",
+                "BOOT is D28 (GPIO28): hold it at 3.3 V through 1 k, then switch the power off and on or pulse EN low, and run the tool again",
+            ]),
+    )
+}
+
 /// BL602 was selected: it is flashed through a RAM loader too, but through one of its own, and the MAC of a BL702 is longer.
 fn bl602_selected(seen: &Seen) -> Option<Finding> {
     let (line, _) = seen.chips().find(|(_, chip)| *chip == Chip::Bl602)?;
@@ -118,6 +142,7 @@ pub(super) fn rules(seen: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
     let other = seen.all().find_map(|(line, signal)| match signal {
         Signal::Rom(Rom::Other(chip)) => Some((*line, *chip)),
+        Signal::Mismatch(Chip::Bl702, chip) => Some((*line, *chip)),
         _ => None,
     });
     if let Some((line, chip)) = other {

@@ -14,6 +14,7 @@ pub(super) fn rules(seen: &Seen) -> Vec<Finding> {
         loader_running(seen),
         loader_silent(seen),
         nobody_answers(seen),
+        mute_session(seen),
         surplus_handshake(seen),
         session_lost(seen),
     ]
@@ -83,6 +84,9 @@ fn nobody_answers(seen: &Seen) -> Option<Finding> {
     if lines.is_empty() || rom_answered(seen) || port_is_at_fault {
         return None;
     }
+    if seen.has(&Signal::Firmware) {
+        return Some(firmware_runs(seen, Certainty::Certain));
+    }
     Some(
         finding("nobody_answers", Certainty::Likely, "the module does not answer: it is not in ISP, or not connected", lines)
             .happened(&[
@@ -93,6 +97,40 @@ fn nobody_answers(seen: &Seen) -> Option<Finding> {
                 "cross the wires: module TX (GPIO14) to the adapter's RX, module RX (GPIO15) to its TX; join the grounds; 3.3 V levels only",
                 "take 500000 baud or less for the handshake, and the right port (unplug the adapter and see which one goes)",
                 "if all that is right: uartboot_disable may be burnt, then only USB answers",
+            ]),
+    )
+}
+
+/// What a firmware prints, be it in answer to a handshake or pasted alone.
+pub(super) fn firmware_runs(seen: &Seen, certainty: Certainty) -> Finding {
+    let headline = "the module runs its firmware: it has booted from its flash and is not in ISP";
+    finding("firmware_runs", certainty, headline, seen.lines(&Signal::Firmware))
+        .happened(&[
+            "This is text that the firmware prints. The boot ROM listens for a flasher only if BOOT was high when the module left reset; once the firmware runs, no handshake reaches the ROM. The module, its flash and the wire from its TX are good.",
+        ])
+        .next(&[
+            "hold BOOT (D28) at 3.3 V through 1 k, then pulse EN low or switch the power off and on, and run the flasher again",
+            "to see more of what it prints: bl702-flash --port PORT monitor",
+        ])
+}
+
+/// The handshake was answered, and then nothing: no boot info.
+fn mute_session(seen: &Seen) -> Option<Finding> {
+    let fails = [Signal::Failed(Step::BootInfo), Signal::Vendor(0x0051)];
+    let shaken = seen.first(&[Signal::Done(Step::Handshake)])?;
+    let failed = seen.last(&fails)?;
+    let told = seen.signals().any(|signal| matches!(signal, Signal::Rom(_) | Signal::Code(_)));
+    if failed < shaken || told {
+        return None;
+    }
+    Some(
+        finding("mute_session", Certainty::Likely, "the handshake was answered, but no command after it", seen.lines_of(&fails))
+            .happened(&[
+                "OK came, and then boot info (10h) did not. That happens when a RAM loader or a session of an earlier run is still there and takes the command for the rest of something else, when the module was reset in between, or when the line loses bytes.",
+            ])
+            .next(&[
+                "reset the module (BOOT, D28, at 3.3 V, then pulse EN low or switch the power off and on) and run the tool again; or leave the port alone for 5 s first, so that an old session ends",
+                "if it stays so: 115200 baud, shorter wires, grounds joined",
             ]),
     )
 }

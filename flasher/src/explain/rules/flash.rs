@@ -38,7 +38,7 @@ fn identify(seen: &Seen) -> Option<Finding> {
         ]),
     };
     Some(found.next(&[
-        "take a newer loader (pip download bflb-mcu-tool-uart) and choose BL702",
+        "take the newest loader there is (bl702-flash loader install; or update the tool) and choose BL702",
         "if the id is right and only unknown: bl702-flash --flash-size 1MiB works with the loader's default settings",
         "if no part has this id: check the module's supply and the solder joints of an external flash",
     ]))

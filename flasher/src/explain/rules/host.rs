@@ -11,10 +11,25 @@ pub(super) fn rules(seen: &Seen) -> Vec<Finding> {
         HostTrouble::Busy,
         HostTrouble::NoPort,
         HostTrouble::Vanished,
+        HostTrouble::NoFile,
     ];
     // A port that cannot be opened for want of rights is often named as missing too.
     let first = troubles.into_iter().find(|trouble| seen.has(&Signal::Host(*trouble)));
-    first.map(|trouble| of(trouble, seen.lines(&Signal::Host(trouble)))).into_iter().collect()
+    let refused = first.map(|trouble| of(trouble, seen.lines(&Signal::Host(trouble))));
+    refused.or_else(|| not_opened(seen)).into_iter().collect()
+}
+
+/// A port that could not be opened, and the tool does not say why.
+fn not_opened(seen: &Seen) -> Option<Finding> {
+    let failed = Signal::Failed(Step::Port);
+    seen.has(&failed).then(|| {
+        finding("port_not_opened", Certainty::Likely, "the tool could not open the port", seen.lines(&failed))
+            .happened(&["It does not say why: there is no such port, another program uses it, you may not open it, or (blisp and other tools with libserialport) it has no modem lines."])
+            .next(&[
+                "bl702-flash ports lists the ports and says which ones you may not open",
+                "close other programs that use the port (Linux: fuser -v PORT names them)",
+            ])
+    })
 }
 
 fn of(trouble: HostTrouble, lines: Vec<usize>) -> Finding {
@@ -35,6 +50,9 @@ fn of(trouble: HostTrouble, lines: Vec<usize>) -> Finding {
         HostTrouble::NoPort => certain("no_port", "there is no such port")
             .happened(&["The name is wrong, the adapter is not plugged in, or its driver is missing."])
             .next(&["look which ports there are (Linux: ls /dev/ttyUSB* /dev/ttyACM*; Windows: the device manager), with the adapter plugged in and without"]),
+        HostTrouble::NoFile => certain("no_input_file", "a file that was named is not there")
+            .happened(&["The tool could not read a file, and ended before it talked to the module, or before it wrote to it."])
+            .next(&["give the file's whole path, or go to its folder first"]),
         HostTrouble::Vanished => certain("port_vanished", "the adapter vanished while it was in use")
             .happened(&["The USB adapter was unplugged or reset itself, often because the module drew too much from its 3.3 V pin."])
             .next(&["feed the module from a supply of its own, take another cable, run the tool again: if it was writing, the flash is half written"]),

@@ -1,5 +1,6 @@
 //! Chips, ROM versions, JEDEC ids and rates in a line.
 
+use bl702_protocol::chip::BL702;
 use bl702_protocol::jedec::JedecId;
 
 use super::{Chip, Rom, Signal, tokens};
@@ -38,12 +39,14 @@ const BOOT_INFO_BL702: &str = "01000207";
 /// What a line tells of chip, ROM, flash and rate.
 pub(super) fn read(line: &str) -> Vec<Signal> {
     let lower = line.to_lowercase();
-    let mut found = Vec::new();
-    for (_, token) in tokens(&lower) {
-        if let Some((_, chip)) = CHIPS.iter().find(|(name, _)| *name == token) {
-            found.push(Signal::Chip(*chip));
-        }
+    let chips = tokens(&lower)
+        .filter_map(|(_, token)| CHIPS.iter().find(|(name, _)| *name == token).map(|(_, chip)| *chip));
+    let chips: Vec<Chip> = chips.collect();
+    // EasyFlasher: "Selected chip type is BL602, but current chip type is BL702! Will continue anyway..."
+    if let ([selected, current], true) = (&chips[..], lower.contains("selected chip")) {
+        return vec![Signal::Mismatch(*selected, *current)];
     }
+    let mut found: Vec<Signal> = chips.into_iter().map(Signal::Chip).collect();
     found.dedup();
     found.extend(rom(&lower).map(Signal::Rom));
     found.extend(jedec(&lower));
@@ -65,10 +68,21 @@ fn rom(lower: &str) -> Option<Rom> {
     if asks && (has_word(lower, "6160001") || has_word(lower, "06160001")) {
         return Some(Rom::Other(Chip::Bl616));
     }
+    if is_rom_of_bl602(lower) {
+        return Some(Rom::Other(Chip::Bl602));
+    }
     if asks && lower.contains("255.255.255.255") {
         return Some(Rom::Loader);
     }
     tokens(lower).find_map(|(_, token)| boot_info(token))
+}
+
+/// Version 00000001h, as blflash, EasyFlasher and blisp print it.
+fn is_rom_of_bl602(lower: &str) -> bool {
+    let Some((_, version)) = lower.split_once("bootrom version") else { return false };
+    let version = version.trim_start_matches([':', ' ']);
+    let word = version.split([' ', ',']).next().unwrap_or_default();
+    matches!(word, "1" | "1.0.0.0")
 }
 
 /// 20 or 24 bytes of boot info as hexadecimal digits, with the length in front (`1800`) or without.
@@ -112,7 +126,7 @@ fn jedec(lower: &str) -> Option<Signal> {
     let byte = |at: usize| u8::from_str_radix(token.get(at..at + 2)?, 16).ok();
     let id = [byte(0)?, byte(2)?, byte(4)?];
     // What is neither a known part nor a missing one is some other number.
-    let plausible = JedecId(id).part().is_some() || JedecId(id).is_absent() || token.len() == 8;
+    let plausible = BL702.flash_part(JedecId(id)).is_some() || JedecId(id).is_absent() || token.len() == 8;
     plausible.then(|| Signal::Jedec(id, byte(6)))
 }
 
@@ -141,6 +155,10 @@ mod tests {
     #[case::flash("flash jedec id: c2201480", vec![Signal::Jedec([0xc2, 0x20, 0x14], Some(0x80))])]
     #[case::no_flash("jedec id is ffffff", vec![Signal::Jedec([0xff; 3], None)])]
     #[case::rate("uart speed: 2000000", vec![Signal::Baud(2_000_000)])]
+    #[case::blflash("[INFO  blflash] Bootrom version: 1", vec![Signal::Rom(Rom::Other(Chip::Bl602))])]
+    #[case::easy_602("BootROM version: 1 (1)", vec![Signal::Rom(Rom::Other(Chip::Bl602))])]
+    #[case::blisp_602("BootROM version 1.0.0.0, ChipID: 001122334455", vec![Signal::Rom(Rom::Other(Chip::Bl602))])]
+    #[case::mismatch("Selected chip type is BL602, but current chip type is BL702! Will continue anyway...", vec![Signal::Mismatch(Chip::Bl602, Chip::Bl702)])]
     #[case::nothing("hello 1.0.2.70 bl7022", vec![])]
     fn what_lines_tell(#[case] line: &str, #[case] expected: Vec<Signal>) {
         assert_eq!(read(line), expected);

@@ -81,7 +81,16 @@ const STEPS: [(Step, &[&str]); 12] = [
     (Step::FlashPara, &["set para", "flash para", "set config", "flash config", "set flash"]),
     (
         Step::Handshake,
-        &["handshake", "shake hand", "shakehand", "hand shake", "握手", "sync attempt", "ハンドシェイク"],
+        &[
+            "handshake",
+            "shake hand",
+            "shakehand",
+            "hand shake",
+            "握手",
+            "sync attempt",
+            "connection succeed",
+            "ハンドシェイク",
+        ],
     ),
     (Step::BootInfo, &["boot info", "bootinfo", "initial get info", "chip info"]),
     (Step::Efuse, &["efuse", "mac addr"]),
@@ -100,6 +109,8 @@ const STEPS: [(Step, &[&str]); 12] = [
             "set chip ready",
             "ram app",
             "img run",
+            "load boot header",
+            "load segment",
         ],
     ),
     (Step::Verify, &["verif", "sha256", "sha mismatch", "compare", "校验"]),
@@ -110,7 +121,13 @@ const STEPS: [(Step, &[&str]); 12] = [
         &[
             "write",
             "writing",
-            "program",
+            // Not the noun, as in "another program uses the port".
+            "programm",
+            "program fail",
+            "program error",
+            "program ok",
+            "flash program",
+            "program flash",
             "flash load",
             "load flash",
             "burn",
@@ -138,12 +155,35 @@ const STEPS: [(Step, &[&str]); 12] = [
     ),
 ];
 
-const HOST: [(HostTrouble, &[&str]); 6] = [
+/// Words of what the computer refuses; the first line of the table that fits counts.
+const HOST: [(HostTrouble, &[&str]); 7] = [
+    (
+        HostTrouble::Vanished,
+        &[
+            "device disconnected",
+            "errno 5]",
+            "input/output error",
+            "device reports readiness to read but returned no data",
+            "device not configured",
+            "has been removed",
+            "a device which does not exist",
+            "handle is invalid",
+            // What a port that has gone says on Windows, whatever error stands behind it.
+            "clearcommerror failed",
+            "writefile failed",
+            "readfile failed",
+            "getoverlappedresult failed",
+            "is not functioning",
+            "does not recognize the command",
+            "the port is closed",
+        ],
+    ),
     (HostTrouble::NoLines, &["inappropriate ioctl", "errno 25", "enotty"]),
     (
         HostTrouble::NoPermission,
         &[
             "permission denied",
+            "access to the port",
             "errno 13",
             "permissionerror",
             "access is denied",
@@ -160,7 +200,6 @@ const HOST: [(HostTrouble, &[&str]); 6] = [
         HostTrouble::NoPort,
         &[
             "no such file or directory: '/dev",
-            "filenotfounderror",
             "could not open port",
             "port not found",
             "device not found",
@@ -169,21 +208,53 @@ const HOST: [(HostTrouble, &[&str]); 6] = [
             "serial port is not found",
         ],
     ),
-    (
-        HostTrouble::Vanished,
-        &[
-            "device disconnected",
-            "errno 5]",
-            "input/output error",
-            "device reports readiness to read but returned no data",
-            "device not configured",
-            "has been removed",
-            "a device which does not exist",
-            "handle is invalid",
-        ],
-    ),
+    (HostTrouble::NoFile, &["filenotfounderror", "no such file or directory"]),
     (HostTrouble::Program, &["modulenotfounderror", "traceback (most recent", "importerror"]),
 ];
+
+/// What tools say when the whole run has gone well: the vendor's, blisp, EasyFlasher.
+const ALL_DONE: [&str; 4] = ["all success", "program finished", "flash complete", "done flash write"];
+
+/// What firmware prints when it starts: the stock one's log and those of the vendor's SDKs.
+const FIRMWARE: [&str; 6] = [
+    "starting bl702 now",
+    "booting bl702 chip",
+    "risc-v core feature",
+    "blog init set power",
+    "pttable_config",
+    "as a firmware prints it",
+];
+
+/// Shorter text may be chance.
+const LEAST_TEXT_BYTES: usize = 10;
+
+/// Whether a line is a firmware's, or shows in hexadecimal digits that text came instead of an answer.
+fn is_of_firmware(lower: &str) -> bool {
+    if FIRMWARE.iter().any(|words| lower.contains(words)) {
+        return true;
+    }
+    let Some((_, answer)) = lower.split_once("ack is ") else { return false };
+    let digits = answer.trim().trim_start_matches("b'").trim_end_matches('\'');
+    let bytes: Option<Vec<u8>> = (0..digits.len() / 2)
+        .map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok())
+        .collect();
+    bytes.is_some_and(|bytes| {
+        bytes.len() >= LEAST_TEXT_BYTES
+            && bytes.iter().any(u8::is_ascii_lowercase)
+            && bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t' | 0x1b))
+            && bytes.iter().any(|byte| *byte != b'U')
+    })
+}
+
+/// What the computer refuses, if it is that.
+fn host_trouble(lower: &str) -> Option<HostTrouble> {
+    let (trouble, _) = HOST.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word)))?;
+    // Windows has no rights on ports: it refuses one that another program holds.
+    if *trouble == HostTrouble::NoPermission && (lower.contains("'com") || lower.contains("\\.\\com")) {
+        return Some(HostTrouble::Busy);
+    }
+    Some(*trouble)
+}
 
 /// Whether a line, in lower case, tells of a failure.
 pub(super) fn tells_of_failure(lower: &str) -> bool {
@@ -198,14 +269,21 @@ pub(super) fn read(line: &str, found: &[Signal]) -> Vec<Signal> {
     if lower.contains("burn return") || lower.contains("burn retry") {
         return signals;
     }
-    if let Some((trouble, _)) = HOST.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word))) {
-        signals.push(Signal::Host(*trouble));
+    if is_of_firmware(&lower) {
+        signals.push(Signal::Firmware);
+        return signals;
+    }
+    if let Some(trouble) = host_trouble(&lower) {
+        signals.push(Signal::Host(trouble));
+        // "WriteFile failed" is no write of flash.
+        if !matches!(trouble, HostTrouble::NoLines | HostTrouble::Program) {
+            return signals;
+        }
     }
     if lower.contains("too many values to unpack") {
         signals.push(Signal::UnpackTrouble);
     }
-    if lower.contains("all success") || lower.contains("all successful") || lower.contains("program finished")
-    {
+    if ALL_DONE.iter().any(|words| lower.contains(words)) {
         signals.push(Signal::Done(Step::All));
         return signals;
     }
@@ -265,6 +343,19 @@ mod tests {
     #[case("SHA mismatch!", vec![Signal::Failed(Step::Verify)])]
     #[case("error: [Errno 25] Inappropriate ioctl for device", vec![Signal::Host(HostTrouble::NoLines)])]
     #[case("[All Success]", vec![Signal::Done(Step::All)])]
+    #[case("Failed to load segment data. (ret -4)", vec![Signal::Failed(Step::Load)])]
+    #[case("perhaps another program has the port; no answer yet", vec![])]
+    #[case("Flash complete!", vec![Signal::Done(Step::All)])]
+    #[case("ClearCommError failed (PermissionError(13, 'The device does not recognize the command.', None, 22))", vec![Signal::Host(HostTrouble::Vanished)])]
+    #[case("WriteFile failed (PermissionError(13, 'Access is denied.', None, 5))", vec![Signal::Host(HostTrouble::Vanished)])]
+    #[case("could not open port 'COM6': PermissionError(13, 'Access is denied.', None, 5)", vec![Signal::Host(HostTrouble::Busy)])]
+    #[case("System.UnauthorizedAccessException: Access to the port 'COM3' is denied.", vec![Signal::Host(HostTrouble::Busy)])]
+    #[case("could not open port /dev/ttyUSB0: [Errno 13] Permission denied", vec![Signal::Host(HostTrouble::NoPermission)])]
+    #[case("could not open port 'COM6': FileNotFoundError(2, 'The system cannot find the file specified.', None, 2)", vec![Signal::Host(HostTrouble::NoPort)])]
+    #[case("FileNotFoundError: [Errno 2] No such file or directory: 'firmware.bin'", vec![Signal::Host(HostTrouble::NoFile)])]
+    #[case("ack is 5374617274696e6720626c373032206e6f77", vec![Signal::Firmware])]
+    #[case("ack is 4f4b", vec![])]
+    #[case("ack is 55555555555555555555555555", vec![])]
     #[case("handshake retry", vec![])]
     #[case("erase pending", vec![])]
     fn steps(#[case] line: &str, #[case] expected: Vec<Signal>) {

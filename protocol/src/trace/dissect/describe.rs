@@ -1,6 +1,7 @@
 //! Payloads, reply data and codes in words.
 
 use crate::boot_info::BootInfo;
+use crate::chip::BL702;
 use crate::code::Code;
 use crate::command::CommandRow;
 use crate::image::boot_header::BootHeader;
@@ -130,7 +131,7 @@ pub(super) fn reply_data(id: u8, data: &[u8]) -> String {
         (0x17, _) if data.len() == 16 => format!("segment header{}", segment_header(data)),
         (0x36, [manufacturer, kind, capacity, flag]) => {
             let id = JedecId([*manufacturer, *kind, *capacity]);
-            let part = id.part().map_or("a part without BL702 profile", |part| part.name);
+            let part = BL702.flash_part(id).map_or("a part without BL702 profile", |part| part.name);
             let known = if flag & LOADER_FLAG_IDENTIFIED != 0 { "known" } else { "NOT known" };
             format!("JEDEC id {id} ({part}), {known} to the loader")
         }
