@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 /// A program that has not ended or spoken by then hangs. Generous: the machine may be busy with other tests.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -132,6 +134,16 @@ impl Started {
         }
     }
 
+    /// Waits until what came out of its standard output so far is enough.
+    ///
+    /// # Panics
+    /// As [`wait_for_line`](Self::wait_for_line).
+    pub fn wait_until(&mut self, is_enough: impl Fn(&str) -> bool) {
+        while !is_enough(&String::from_utf8_lossy(&self.said)) {
+            self.wait_for_line("");
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -227,6 +239,14 @@ impl Killer {
     pub fn kill(self) {
         kill_process(self.pid, Signal::KILL).expect("the process is gone");
     }
+
+    /// Asks it to end, as Ctrl-C does.
+    ///
+    /// # Panics
+    /// If there is no such process.
+    pub fn interrupt(self) {
+        kill_process(self.pid, Signal::INT).expect("the process is gone");
+    }
 }
 
 /// Whether something can be read (or a process has ended) within `limit`.
@@ -297,6 +317,35 @@ impl Serving {
     pub fn wait(mut self) -> ExitStatus {
         self.process.wait()
     }
+}
+
+/// Runs a program to its end with a terminal of 120 columns for its input and both outputs; gives its exit status and what
+/// it wrote.
+///
+/// # Panics
+/// If there is no terminal to be had, it cannot be run, or has not ended after [`LIMIT`].
+pub fn run_on_terminal(command: &mut Command) -> (Option<i32>, String) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("no pty");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("no pty");
+    let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&master, size).expect("cannot set the size of a terminal");
+    let path = ptsname(&master, Vec::new()).expect("no pty").into_string().expect("the name of a pty");
+    let terminal = File::options().read(true).write(true).open(path).expect("cannot open a pty");
+    let end = || Stdio::from(terminal.try_clone().expect("too many files"));
+    command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end());
+    let mut process = Process::spawn(command);
+    // From now on the program alone has it open, and the command that holds copies of it.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    drop(terminal);
+    let reader = std::thread::spawn(move || {
+        let (mut said, mut master) = (Vec::new(), File::from(master));
+        // It ends with an error when the last who has the terminal open is gone.
+        let _ = master.read_to_end(&mut said);
+        said
+    });
+    let status = process.wait();
+    let said = reader.join().expect("cannot read a terminal");
+    (status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
 /// Writes a file.

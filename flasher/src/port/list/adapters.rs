@@ -1,6 +1,6 @@
 //! USB adapters that people have, and what they can do.
 //!
-//! Ids and highest rates are from the makers' data sheets and the Linux drivers' tables; none was measured here. What an
+//! Where each rate is from, and which are not verified, stands in `docs/comparison.md`; none was measured here. What an
 //! adapter does at a rate in practice depends on cable and driver, so these are hints.
 
 use serde::Serialize;

@@ -35,13 +35,15 @@ fn port(root: &Path, entry: &Path, name: &str, stable_path: Option<PathBuf>) -> 
     if usb.is_none() && text(&entry.join("type")).as_deref() == Some("0") {
         return None;
     }
-    let path = Path::new("/dev").join(name);
+    // The kernel writes a slash in a device's name as an exclamation mark.
+    let file = name.replace('!', "/");
+    let path = Path::new("/dev").join(&file);
     let driver = fs::canonicalize(device.join("driver")).ok();
     Some(FoundPort {
         stable_path,
         driver: driver.and_then(|driver| Some(driver.file_name()?.to_str()?.to_owned())),
         usb,
-        accessible: is_accessible(&root.join("dev").join(name)),
+        accessible: is_accessible(&root.join("dev").join(file)),
         latency_timer_ms: text(&device.join("latency_timer")).and_then(|text| text.parse().ok()),
         path,
     })
