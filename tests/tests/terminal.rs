@@ -56,7 +56,7 @@ fn a_terminal_gets_a_bar() {
     assert!(frames.len() > 3, "{said:?}");
     let moving = frames.iter().find(|frame| frame.contains(" KiB/s, ") && frame.contains(" s left"));
     let moving = moving.unwrap_or_else(|| panic!("no rate and time left: {frames:?}"));
-    assert!(moving.contains("[=") && moving.contains("/262144"), "{moving:?}");
+    assert!(moving.contains("[=") && moving.contains("/256.00 KiB"), "{moving:?}");
     assert!(!said.contains(" % of "), "lines for a pipe: {said:?}");
     assert_eq!(colours(&said), 0, "{said:?}");
     let result = said.lines().find(|line| line.contains("part.bin: 262144 bytes")).unwrap();
@@ -81,7 +81,7 @@ fn a_terminal_gets_a_bar_for_each_of_several_modules() {
         });
         assert!(frame.is_some_and(|frame| frame.contains("[=")), "{name}: {said:?}");
     }
-    assert!(said.contains("2 modules: 2 well, 0 not"), "{said:?}");
+    assert!(said.contains("2 modules, all well"), "{said:?}");
     assert_eq!(colours(&said), 0, "{said:?}");
     assert_eq!(fuses(&bench, 2), before, "fuses were burnt");
 }
@@ -158,8 +158,8 @@ fn ctrl_c_leaves_each_of_several_modules_in_a_known_state() {
             .find(|event| event["event"] == "unit_finished" && event["port"] == *port)
             .unwrap_or_else(|| panic!("{port} has no end: {said}"));
         assert!(end["error"].as_str().unwrap().contains("interrupted"), "{end}");
-        assert_eq!(end["module"], "restarted", "{end}");
-        assert_eq!(end["flash"]["state"].as_str().or(end["flash"].as_str()), Some("unchanged"), "{end}");
+        assert_eq!(end["module"]["state"], "restarted", "{end}");
+        assert_eq!(end["flash"]["state"], "unchanged", "{end}");
         assert!(!bench.path().join(format!("{port}.bin")).exists(), "half a backup is none");
     }
     let report = String::from_utf8(bench.read("units.csv")).unwrap();
