@@ -79,9 +79,11 @@ impl Wiring {
         ])
     }
 
-    /// Resets with BOOT low, so that the chip boots its flash.
+    /// Resets with BOOT low, so that the chip boots its flash. Nobody answers to this, so there is no second try: EN and BOOT
+    /// get the time of a patient reset.
     pub fn into_firmware(self, timing: &Timing) -> Vec<Step> {
-        self.steps(&[(false, false, timing.strap_settle), (true, false, timing.reset_to_burst)])
+        let settle = timing.with_patient_reset().strap_settle;
+        self.steps(&[(false, false, settle), (true, false, timing.reset_to_burst)])
     }
 
     /// BOOT low with EN left high, so that a reset by command boots the flash.

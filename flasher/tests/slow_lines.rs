@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "test code: a failure is a failed test")]
 
 use bl702_flasher::event::Event;
+use bl702_flasher::flow::{Found, ResetInto, reset_into};
 use bl702_flasher::port::emulated::{EmulatedOptions, EmulatedPort, made_up_loader};
 use bl702_flasher::port::{Port, PortError};
 use bl702_flasher::reset::Lines;
@@ -97,10 +98,11 @@ impl Port for SlowBoard {
     }
 }
 
-/// What it took to read the first sector: whether a second, patient reset, and whether a silence.
-fn reset_and_read(pace: Pace, enable_ms: u64, boot_ms: u64) -> (bool, bool) {
-    // BOOT is low at first, so the firmware runs, and nobody answers before a reset with BOOT high.
-    let port = EmulatedOptions::parse("?wiring=rts-en&boot=dtr").unwrap().open(500_000).unwrap();
+/// A flasher in front of a board whose pins are so slow, BOOT being low at first: the firmware runs.
+fn flasher(pace: Pace, enable_ms: u64, boot_ms: u64) -> Flasher {
+    const STOCK: &[u8] = include_bytes!("../../fixtures/images/made-up-stock-flash.bin");
+    let mut port = EmulatedOptions::parse("?wiring=rts-en&boot=dtr").unwrap().open(500_000).unwrap();
+    port.module_mut().flash_mut().load(STOCK);
     let mut board = SlowBoard {
         port,
         enable: SlowPin::new(Nanos::from_millis(enable_ms)),
@@ -110,8 +112,14 @@ fn reset_and_read(pace: Pace, enable_ms: u64, boot_ms: u64) -> (bool, bool) {
     board.settle().unwrap();
     let mut flasher = Flasher::over(board).with_loader(made_up_loader().unwrap());
     flasher.options_mut().timing = Timing::of(pace);
+    flasher
+}
+
+/// What it took to read the first sector: whether a second, patient reset, and whether a silence.
+fn reset_and_read(pace: Pace, enable_ms: u64, boot_ms: u64) -> (bool, bool) {
+    let mut flasher = flasher(pace, enable_ms, boot_ms);
     let events = flasher.events();
-    assert_eq!(flasher.backup_range(0, 4096).unwrap().bytes, [0xFF; 4096]);
+    assert_eq!(flasher.backup_range(0, 4096).unwrap().bytes.len(), 4096);
     let events: Vec<Event> = events.try_iter().map(|(_, event)| event).collect();
     let resets = events.iter().filter(|event| matches!(event, Event::ResetByLines)).count();
     assert!((1..=2).contains(&resets), "{events:?}");
@@ -139,6 +147,17 @@ fn a_slow_board_is_reset_at_the_second_try(
     #[case] needs_patience: bool,
 ) {
     assert_eq!(reset_and_read(pace, enable_ms, boot_ms), (needs_patience, false));
+}
+
+#[rstest]
+#[case::as_usual(0, 0)]
+#[case::slow(80, 80)]
+fn a_slow_board_is_reset_into_its_firmware_at_once(#[case] enable_ms: u64, #[case] boot_ms: u64) {
+    let mut flasher = flasher(Pace::Normal, enable_ms, boot_ms);
+    // From the ROM, which a lost pulse would leave in peace.
+    flasher.backup_range(0, 4096).unwrap();
+    let report = flasher.run(|link, options| reset_into(link, options, ResetInto::Firmware)).unwrap();
+    assert!(matches!(report.found, Found::FirmwareSays { .. }), "{report:?}");
 }
 
 #[test]
