@@ -70,7 +70,7 @@ impl RamLoader {
     fn frame_len(&self, address: u32, bytes: &[u8]) -> usize {
         let baud_bps = self.link().baud_bps();
         let limit = data_within_session(baud_bps, self.state.pace.frame_bytes(baud_bps));
-        let whole_pages = limit - (address as usize + limit) % PAGE as usize;
+        let whole_pages = limit.saturating_sub((address as usize + limit) % PAGE as usize);
         write_len(address, bytes, if whole_pages == 0 { limit } else { whole_pages })
     }
 
