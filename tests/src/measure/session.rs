@@ -39,6 +39,8 @@ pub struct Ended {
     /// Whether what was read is what the flash holds, or what was to be written is in it, and no fuse was burnt. That the
     /// rest of the flash is what it was is for [`Ended::flash`] to tell.
     pub right: bool,
+    /// Why the flasher gave up, if it did.
+    pub failure: Option<String>,
     /// When what happened, in module time.
     pub events: Vec<(Nanos, Event)>,
     /// Module time from power-up to the end.
@@ -71,12 +73,15 @@ impl Setting {
     }
 
     /// The same with a flash of this size, a power of two from 512 KiB to 16 MiB, full of the pattern. The part has the
-    /// XT-ZB2's times and an id of a maker whose parts of all these sizes the RAM loader knows.
+    /// XT-ZB2's times and an id of a maker whose parts of all these sizes the RAM loader knows. The flasher is told the
+    /// size, because the eFuses name another and the pattern repeats itself, which it takes for a smaller flash.
     #[must_use]
     pub fn with_flash_bytes(mut self, capacity_bytes: u32) -> Setting {
         self.profile.flash_part.capacity_bytes = capacity_bytes;
         self.profile.flash_part.jedec_id = [0x68, 0x40, capacity_bytes.trailing_zeros() as u8];
         self.before = Some(Arc::new(FlashImage::new(images::pattern(capacity_bytes as usize))));
+        let flash_size = Some(capacity_bytes);
+        self.options = Arc::new(ConnectOptions { flash_size, ..ConnectOptions::clone(&self.options) });
         self
     }
 
@@ -105,11 +110,12 @@ impl Setting {
         let flow = |link| backup(link, options, None, After::Reset);
         let on_event = |at, event| events.push((at, event));
         let read = driver::run(&mut port, self.options.boot_baud_bps, flow, on_event, || false);
+        let failure = read.as_ref().err().map(ToString::to_string);
         let right = read.is_ok_and(|read| match &self.before {
             Some(image) => read.bytes == image.bytes(),
             None => read.bytes.iter().all(|byte| *byte == 0xff),
         });
-        Ended { right: right && is_unburnt(&port), events, took: port.module().now(), port }
+        Ended { right: right && is_unburnt(&port), failure, events, took: port.module().now(), port }
     }
 
     /// Brings the flash to hold these bytes from address 0 on.
@@ -128,7 +134,8 @@ impl Setting {
         let mut held = vec![0; bytes.len()];
         port.module().flash().read(0, &mut held);
         let right = written.is_ok() && held == bytes && is_unburnt(&port);
-        Ended { right, events, took: port.module().now(), port }
+        let failure = written.err().map(|error| error.to_string());
+        Ended { right, failure, events, took: port.module().now(), port }
     }
 }
 
