@@ -113,11 +113,13 @@ fn count(name: &str, times: u32, folder: &Path) -> Counted {
     Counted { instructions: totals.trim().parse().unwrap(), profile }
 }
 
-/// The functions that took most of it, by their own instructions.
+/// The functions that took most of a run with three sessions, by their own instructions. What is done once for all sessions
+/// is in these shares: above all the search for upload frames that the boot ROM cannot misread.
 fn list_functions(profile: &Path) {
     let Ok(output) = Command::new("callgrind_annotate").arg(profile).output() else { return };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let rows = text.lines().skip_while(|line| !line.contains("file:function"));
+    println!("             of a run with three sessions, what is done once included:");
     for row in rows.filter(|row| row.contains('%')).take(FUNCTIONS) {
         // `COUNT (PER CENT)  FILE:FUNCTION [PROGRAM]`
         let (share, place) = row.split_once(')').unwrap_or((row, ""));
