@@ -84,11 +84,11 @@ fn compete(contestants: &[Contestant], loader: &Path) -> (Vec<Row>, bool) {
         for contestant in contestants {
             let Some(outcome) = run(contestant, work, &MODULE) else { continue };
             let took = match outcome {
-                Outcome::Right(took) => Some(took),
+                Outcome::Right(took) => Ok(took),
                 Outcome::Wrong(why) => {
                     eprintln!("{}, {}: WRONG DATA: {why}", contestant.name(), work.name());
                     all_right &= !matches!(contestant, Contestant::Ours { .. });
-                    None
+                    Err(why.lines().next().unwrap_or_default().to_owned())
                 }
             };
             rows.push(Row { work, flasher: contestant.name(), took, bound_s });

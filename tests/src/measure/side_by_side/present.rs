@@ -12,8 +12,8 @@ pub struct Row {
     pub work: Work,
     /// The flasher.
     pub flasher: String,
-    /// What it took; nothing if the data were wrong.
-    pub took: Option<Took>,
+    /// What it took, or what was wrong in the end.
+    pub took: Result<Took, String>,
     /// The least that line and flash allow, in seconds.
     pub bound_s: f64,
 }
@@ -27,7 +27,7 @@ pub fn table(rows: &[Row]) -> String {
     for row in rows {
         let (work, flasher) = (row.work.name(), &row.flasher);
         let _ = match &row.took {
-            Some(took) => writeln!(
+            Ok(took) => writeln!(
                 text,
                 "| {work} | {flasher} | {:.1} | {:.2} | {:.2} | {} | {} | {} | {} | {} |",
                 took.wall_s,
@@ -39,7 +39,7 @@ pub fn table(rows: &[Row]) -> String {
                 took.resets,
                 took.baud_bps,
             ),
-            None => writeln!(text, "| {work} | {flasher} | **wrong data** | | | | | | | |"),
+            Err(why) => writeln!(text, "| {work} | {flasher} | **failed**: {why} | | | | | | | |"),
         };
     }
     text
@@ -57,7 +57,7 @@ const COLOURS: [&str; 6] = ["#2f8f4e", "#c2703d", "#4a78b8", "#8a5aa8", "#a39a2b
 
 /// A bar for every row: module time, and a mark where the bound is.
 pub fn plot(rows: &[Row]) -> String {
-    let longest = rows.iter().filter_map(|row| row.took.as_ref()).map(|took| took.module_s);
+    let longest = rows.iter().filter_map(|row| row.took.as_ref().ok()).map(|took| took.module_s);
     let longest = longest.fold(f64::MIN_POSITIVE, f64::max);
     let scale = (WIDTH - LABELS - FIGURE) / longest;
     let mut flashers: Vec<&str> = Vec::new();
@@ -82,7 +82,7 @@ pub fn plot(rows: &[Row]) -> String {
         let colour = COLOURS[index % COLOURS.len()];
         let base = y + BAR - 5.0;
         let _ = writeln!(body, "<text x=\"12\" y=\"{base:.0}\">{}</text>", escaped(&row.flasher));
-        if let Some(took) = &row.took {
+        if let Ok(took) = &row.took {
             let (length, bound) = (took.module_s * scale, LABELS + row.bound_s * scale);
             let _ = writeln!(
                 body,
@@ -93,7 +93,7 @@ pub fn plot(rows: &[Row]) -> String {
                 took.module_s,
             );
         } else {
-            let _ = writeln!(body, "<text x=\"{LABELS}\" y=\"{base:.0}\">wrong data</text>");
+            let _ = writeln!(body, "<text x=\"{LABELS}\" y=\"{base:.0}\">failed</text>");
         }
         y += BAR + GAP;
     }
@@ -126,9 +126,9 @@ mod tests {
         };
         let row = |work, flasher: &str, took| Row { work, flasher: flasher.to_owned(), took, bound_s: 6.0 };
         vec![
-            row(Work::Read, "bl702-flash", Some(took.clone())),
-            row(Work::Read, "a<b", Some(Took { module_s: 16.0, ..took })),
-            row(Work::Write, "bl702-flash", None),
+            row(Work::Read, "bl702-flash", Ok(took.clone())),
+            row(Work::Read, "a<b", Ok(Took { module_s: 16.0, ..took })),
+            row(Work::Write, "bl702-flash", Err("it gave up".to_owned())),
         ]
     }
 
@@ -140,7 +140,7 @@ mod tests {
         let expected =
             "| read 1 MiB | bl702-flash | 8.2 | 8.00 | 0.75 | 70000 | 1050000 | 140 | 2 | 2000000 |";
         assert_eq!(lines[2], expected);
-        assert!(lines[4].contains("**wrong data**"));
+        assert!(lines[4].contains("**failed**: it gave up"));
     }
 
     #[test]
@@ -149,6 +149,6 @@ mod tests {
         // 860 - 250 - 60 for 16 s.
         assert!(svg.contains("width=\"275.0\"") && svg.contains("width=\"550.0\""), "{svg}");
         assert!(svg.contains("M456.2 30v18"), "the bound of 6 s\n{svg}");
-        assert!(svg.contains("a&lt;b") && svg.contains("wrong data"));
+        assert!(svg.contains("a&lt;b") && svg.contains(">failed<"));
     }
 }

@@ -97,17 +97,16 @@ pub fn run(contestant: &Contestant, work: Work, options: &[&str]) -> Option<Outc
 
 /// Nobody believes a flasher: what counts are the bytes.
 fn what_is_wrong(work: Work, report: &Value, flash: &Path, file: &PathBuf) -> Option<String> {
-    let status = &report["client"]["exit_status"];
+    let status = report["client"]["exit_status"].as_u64();
+    let end = status.map_or("killed".to_owned(), |status| format!("exit status {status}"));
     if report["fuses_burnt"] != 0 {
         return Some("fuses were burnt".to_owned());
     }
-    if fs::read(flash).ok()? != work.image() {
-        return Some(format!("the flash is not what it should be (exit status {status})"));
+    if fs::read(flash).unwrap_or_default() != work.after() {
+        return Some(format!("the flash is not what it should be ({end})"));
     }
-    if work == Work::Read && fs::read(file).unwrap_or_default() != work.image() {
-        return Some(format!(
-            "the file does not hold the {FLASH_BYTES} bytes of the flash (exit status {status})"
-        ));
+    if work == Work::Read && fs::read(file).unwrap_or_default() != work.after() {
+        return Some(format!("the file does not hold the {FLASH_BYTES} bytes of the flash ({end})"));
     }
     None
 }
