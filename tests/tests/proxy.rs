@@ -15,8 +15,8 @@ use bl702_harness::images;
 use bl702_harness::programs::{Ended, Serving, emulator, flasher, put, run};
 use serde_json::Value;
 
-/// Ports and modules with which a session of the flasher goes over in little time.
-const FAST: [&str; 2] = ["--pace", "none"];
+/// The chip's own time: what is sent at once, as to a module that has none, cannot be sent so to one that has.
+const PACE: [&str; 2] = ["--pace", "wire"];
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -69,7 +69,7 @@ fn a_session_over_the_network_replays_without_a_differing_byte_and_a_fault_is_na
     let bench = Bench::new();
     let flash = bench.path("module.raw").display().to_string();
     let options = ["--json", "--rfc2217", "127.0.0.1:0", "--wiring", "rts-en", "--flash", flash.as_str()];
-    let serving = Serving::start(options.iter().chain(&FAST));
+    let serving = Serving::start(options.iter().chain(&PACE));
     let loader = loader();
     let backup = ["--wiring", "rts-en", "--loader", &loader, "backup", "--range", "0..0x6000", "part.bin"];
     let done = bench.proxied(&network_address(&serving), &backup);
@@ -97,7 +97,7 @@ fn a_device_without_modem_lines_is_told_of_and_carries_the_rest() {
     let bench = Bench::new();
     let flash = bench.path("module.raw").display().to_string();
     let options = ["--wiring", "none", "--start", "loader", "--flash", flash.as_str()];
-    let serving = Serving::start(options.iter().chain(&FAST));
+    let serving = Serving::start(options.iter().chain(&PACE));
     let loader = loader();
     let read = ["--wiring", "none", "--loader", &loader, "backup", "--range", "0..0x1000", "part.bin"];
     let done = bench.proxied(&serving.first_line, &read);

@@ -141,3 +141,23 @@ fn the_emulated_port_keeps_its_flash_in_a_file_that_the_emulator_takes_over() {
     flash(&bench, &["backup", "--range", "0x10000..0x1c350", "backup.bin"]);
     assert!(bench.read("backup.bin") == image, "the backup differs");
 }
+
+/// An adapter whose lines are high while they are asserted: a flasher that is told so resets the module into ISP by them, and
+/// one that is not holds it in reset.
+#[test]
+fn inverted_lines_of_an_adapter_reset_the_module() {
+    let bench = Workbench::new();
+    let mut command = Command::new(programs::emulator());
+    command.current_dir(bench.path()).args(["exec", "--pace", "none", "--wiring", "rts-en", "--boot", "dtr"]);
+    command.args(["--invert-dtr", "--invert-rts", "--efuse", "efuse.raw", "--report", "report.json", "--"]);
+    command.arg(programs::flasher()).args(["--settings", "none", "--port", "{port}", "--loader"]);
+    command.arg(images::made_up_loader()).args(["--format", "json", "--invert-dtr", "--invert-rts", "info"]);
+    let ended = programs::run(&mut command);
+    let last = last_line(&ended);
+    assert_eq!((ended.code(), &last["ok"]), (Some(0), &Value::from(true)), "{last}");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(said.contains("\"reset_by_lines\""), "it has not used the lines: {said}");
+    let report: Value = serde_json::from_slice(&bench.read("report.json")).unwrap();
+    assert!(report["resets"].as_u64().is_some_and(|resets| resets > 0), "{report}");
+    assert_eq!(report["fuses_burnt"], 0, "{report}");
+}

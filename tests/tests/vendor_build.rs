@@ -204,3 +204,28 @@ fn partition_tables(#[case] name: &str) {
     run(&["build", "back.toml", "-o", "again.bin"]);
     assert!(bench.read("ours.bin") == bench.read("again.bin"), "tables differ after TOML and back");
 }
+
+/// RAM loaders of the same package for the BL602, whose headers look like the BL702's: told apart, and never uploaded.
+#[rstest]
+#[case("24m")]
+#[case("26m")]
+#[case("32m")]
+#[case("38p4m")]
+#[case("40m")]
+#[case("rc32m")]
+#[case("none")]
+#[ignore = "needs the vendor's packages: see the head of this file"]
+fn loaders_of_the_bl602_are_told_apart(#[case] crystal: &str) {
+    let bench = Workbench::new();
+    let folder = packages().join("bflb_iot_tool/chips");
+    let theirs = folder.join(format!("bl602/eflash_loader/eflash_loader_{crystal}.bin"));
+    let info = programs::run(bench.flasher().args(["image", "info"]).arg(&theirs));
+    let said = String::from_utf8_lossy(&info.stdout).into_owned();
+    assert!(info.code() == Some(4) && said.contains("RAM loader for a BL602/604"), "{said}");
+    let ended = programs::run(bench.flasher().args(["--port", "emulated", "info", "--loader"]).arg(&theirs));
+    assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is the RAM loader for a BL602/604"), "{}", ended.stderr);
+    let ours = folder.join("bl702/eflash_loader/eflash_loader_32m.bin");
+    let info = programs::run(bench.flasher().args(["image", "info"]).arg(&ours));
+    assert_eq!(info.code(), Some(0), "{}", String::from_utf8_lossy(&info.stdout));
+}
