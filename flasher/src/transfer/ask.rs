@@ -67,15 +67,19 @@ impl RamLoader {
             if attempt == request.attempts() || is_final(&trouble) {
                 return Err(Error::during(trouble.into(), during));
             }
-            if matches!(trouble, Trouble::NoAnswer { pending: 0, .. }) {
-                silences += 1;
-                if silences == SILENCES && request.frame().len() <= SHORT_FRAME {
+            silences += u32::from(matches!(trouble, Trouble::NoAnswer { pending: 0, .. }));
+            let is_ignored = silences == SILENCES && request.frame().len() <= SHORT_FRAME;
+            let recovery = if is_ignored {
+                // It will not be sent again; but if it became an erase on the way, that tells of itself once a second.
+                self.resync(request).await
+            } else {
+                self.spend_repeat(&trouble, &during)?;
+                self.get_over(request, trouble, attempt).await
+            };
+            match recovery.map_err(|error| error.or_during(during.clone()))? {
+                Recovery::SameRate if is_ignored => {
                     return Err(Error::during(ErrorKind::Ignored { times: silences }, during));
                 }
-            }
-            self.spend_repeat(&trouble, &during)?;
-            let recovery = self.get_over(request, trouble, attempt).await;
-            match recovery.map_err(|error| error.or_during(during))? {
                 Recovery::SameRate => attempt += 1,
                 // What happened at a rate that is not used any more does not count.
                 Recovery::LowerRate | Recovery::Restarted => (attempt, silences) = (1, 0),

@@ -205,7 +205,7 @@ impl RamLoader {
 
     /// Silence until every session is over, then a handshake. If the module has restarted meanwhile, the loader is
     /// uploaded again.
-    async fn resync(&mut self, after: &Request) -> Result<Recovery> {
+    pub(super) async fn resync(&mut self, after: &Request) -> Result<Recovery> {
         self.state.resyncs += 1;
         if self.state.resyncs > MAX_RESYNCS {
             let last = "the module fell silent again and again".to_owned();
