@@ -140,6 +140,7 @@ fn cut(mut data: &[u8], harm: &mut Option<u8>) -> Vec<usize> {
 /// Lengths to be tried, the largest first.
 fn candidates(most: usize) -> impl Iterator<Item = usize> {
     /// Low bytes of a length. None is below 10h: with a byte too many before it, such a length is over 4092, and refused.
+    /// Decimal, because `tests/burn_path.rs` takes the ids of burn commands, in hexadecimal, for commands.
     const LOW: [usize; 8] = [240, 224, 192, 160, 128, 64, 32, 16];
     let steps = (0..=most >> 8).rev().flat_map(|high| LOW.map(|low| high << 8 | low));
     std::iter::once(most).chain(steps.filter(move |len| *len < most))
