@@ -115,6 +115,15 @@ impl HeldFile {
     }
 }
 
+impl Drop for HeldFile {
+    /// Closing alone would not do: a process that another thread starts at this moment has the open file too until it
+    /// runs its program.
+    fn drop(&mut self) {
+        // The file is closed next, whether it could be unlocked or not.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 /// The files behind a module's memories, if it has any.
 #[derive(Debug, Default)]
 pub struct HeldMemories {

@@ -205,6 +205,11 @@ impl Drop for Recorder {
         self.end_run();
         // An error here has nobody left to hear it; each earlier one ended the run.
         let _ = self.flush();
+        if let Some((_, file)) = &self.file {
+            // Closing alone would not do: a process that another thread starts at this moment has the open file too
+            // until it runs its program.
+            let _ = rustix::fs::flock(file, FlockOperation::Unlock);
+        }
     }
 }
 

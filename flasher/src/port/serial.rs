@@ -183,10 +183,15 @@ fn is_device_gone(error: &io::Error) -> bool {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 impl Drop for SerialPort {
     fn drop(&mut self) {
-        self.timer.restore(descriptor_of(&self.port));
+        let descriptor = descriptor_of(&self.port);
+        #[cfg(target_os = "linux")]
+        self.timer.restore(descriptor);
+        // Closing alone would not do: a process that another thread starts at this moment has the open port too until it
+        // runs its program, and whoever opens the port next would find it busy.
+        let _ = rustix::fs::flock(descriptor, rustix::fs::FlockOperation::Unlock);
     }
 }
 
@@ -307,7 +312,7 @@ mod tests {
         let holder = OpenOptions::new().read(true).write(true).open(&path).unwrap();
         flock(&holder, FlockOperation::NonBlockingLockExclusive).unwrap();
         assert!(matches!(SerialPort::open(&path, 500_000), Err(PortError::Busy { .. })));
-        drop(holder);
+        flock(&holder, FlockOperation::Unlock).unwrap();
         let held = SerialPort::open(&path, 500_000).unwrap();
         assert!(matches!(SerialPort::open(&path, 500_000), Err(PortError::Busy { .. })));
         drop(held);

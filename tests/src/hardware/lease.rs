@@ -160,8 +160,12 @@ pub enum Lease {
 pub fn look(state: &StateDir, port: &str) -> io::Result<Lease> {
     let path = state.port_file(port, "lease");
     let mut file = open(&path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lease::Free),
+    // Shared, so that two who look do not take each other for a holder.
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => {
+            drop(Held(file));
+            Ok(Lease::Free)
+        }
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut text = String::new();
             file.read_to_string(&mut text)?;
@@ -176,20 +180,30 @@ pub fn look(state: &StateDir, port: &str) -> io::Result<Lease> {
 
 /// A lock that is held as long as this lives.
 #[derive(Debug)]
-pub struct Held(#[expect(dead_code, reason = "the lock is the open file")] File);
+pub struct Held(File);
+
+impl Drop for Held {
+    /// Closing alone would not do: a process that another thread starts at this moment has the open file too until it
+    /// runs its program.
+    fn drop(&mut self) {
+        // A file without a lock can only be closed, which comes next.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 /// Takes a port's lease for a keeper.
 ///
 /// # Errors
 /// What the system says, also when somebody else holds it.
 pub fn take(state: &StateDir, port: &str, holder: &Holder) -> io::Result<Held> {
-    let mut file = open(&state.port_file(port, "lease"))?;
+    let file = open(&state.port_file(port, "lease"))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(serde_json::to_string(holder)?.as_bytes())?;
-    file.sync_all()?;
-    Ok(Held(file))
+    let mut held = Held(file);
+    held.0.set_len(0)?;
+    held.0.rewind()?;
+    held.0.write_all(serde_json::to_string(holder)?.as_bytes())?;
+    held.0.sync_all()?;
+    Ok(held)
 }
 
 /// Waits for the turn to talk to the module: others of the run end, or are ended.
