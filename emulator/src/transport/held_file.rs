@@ -184,7 +184,11 @@ fn create_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     let made = (|| {
         let mut file = File::create(&temporary)?;
         file.write_all(contents)?;
-        move_without_replacing(&temporary, path)
+        match move_without_replacing(&temporary, path) {
+            // Another emulator has made it first: it will be found and locked like any existing file.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::remove_file(&temporary),
+            moved => moved,
+        }
     })();
     if made.is_err() {
         // The reason for the failure matters more than a file that cannot be removed.
@@ -193,14 +197,13 @@ fn create_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     made
 }
 
-fn move_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+/// Renames; fails with [`io::ErrorKind::AlreadyExists`] where something has the name.
+pub(super) fn move_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::io::Errno;
     match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // File systems without this flag (NFS, FUSE): there was no such file a moment ago.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::rename(from, to),
-        // Another emulator has made it first: it will be found and locked like any existing file.
-        Err(Errno::EXIST) => fs::remove_file(from),
         Err(errno) => Err(errno.into()),
     }
 }

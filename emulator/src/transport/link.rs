@@ -5,6 +5,7 @@
 //! that an emulator made it, and an abstract socket named after the link, which the kernel closes with its process, that
 //! this emulator still runs.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -15,6 +16,8 @@ use std::time::UNIX_EPOCH;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
 use sha2::{Digest, Sha256};
+
+use super::held_file::move_without_replacing;
 
 /// The nanoseconds in the time of modification of a link that an emulator has made.
 const MARK_NS: i64 = 702_702_702;
@@ -82,9 +85,24 @@ impl Link {
                 return Err(occupied(what.to_owned()));
             }
         }
-        symlink(target, path).map_err(io_error)?;
+        // Under another name until it has its mark: a kill in between would leave a link that nobody dares to replace.
+        // Whoever has the claim is alone, so what has that name is left of such a kill.
+        let unfinished = unfinished(path).map_err(io_error)?;
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
+            _ => {}
+        }
+        symlink(target, &unfinished).map_err(io_error)?;
         // A file system that cannot keep the mark costs a stale link whose pty's number is in use again its replacement.
-        let _ = mark(path);
+        let _ = mark(&unfinished);
+        if let Err(error) = move_without_replacing(&unfinished, path) {
+            // The reason for the failure matters more than a link that cannot be removed.
+            let _ = fs::remove_file(&unfinished);
+            return Err(match error.kind() {
+                io::ErrorKind::AlreadyExists => occupied("somebody else's, made this moment".to_owned()),
+                _ => io_error(error),
+            });
+        }
         Ok(Link { path: path.to_owned(), target: target.to_owned(), _claim: claim })
     }
 
@@ -103,6 +121,14 @@ fn claim(path: &Path) -> io::Result<UnixDatagram> {
     let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!("bl702-emu:link:{hex}"))?)
+}
+
+/// The name of a link that is being made.
+fn unfinished(path: &Path) -> io::Result<PathBuf> {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
+    name.push(".bl702-emu");
+    Ok(path.with_file_name(name))
 }
 
 fn mark(path: &Path) -> io::Result<()> {
@@ -164,6 +190,18 @@ mod tests {
         assert!(matches!(Link::create(&spelled, Path::new("/dev/zero")), Err(LinkError::Occupied { .. })));
         drop(link);
         assert!(fs::symlink_metadata(&path).is_err());
+    }
+
+    #[test]
+    fn a_link_that_a_kill_left_unfinished_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("module");
+        symlink("/dev/zero", unfinished(&path).unwrap()).unwrap();
+        let link = Link::create(&path, Path::new("/dev/null")).unwrap();
+        assert_eq!(fs::read_link(&path).unwrap(), Path::new("/dev/null"));
+        assert_eq!(fs::symlink_metadata(&path).unwrap().mtime_nsec(), MARK_NS);
+        drop(link);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
