@@ -66,7 +66,7 @@ impl UploadFrames {
 pub(super) fn misread(request: &Request) -> Option<u8> {
     let frame = request.frame();
     let (head, payload) = frame.split_first_chunk()?;
-    Search::new(payload).harm(*head, payload.len()).map(|harm| harm.id)
+    Search::new(payload).harm(*head, 0, payload.len()).map(|harm| harm.id)
 }
 
 /// The header of a plain, unsigned image that tells the ROM to compare neither header CRC nor hash, as the vendor's RAM
@@ -118,21 +118,22 @@ fn checked_headers(image: &RamImage) -> Vec<BootHeader> {
 }
 
 /// How many bytes go into each frame: as many as can be without harm in a frame whose head is damaged.
-fn cut(mut data: &[u8], harm: &mut Option<u8>) -> Vec<usize> {
+fn cut(data: &[u8], harm: &mut Option<u8>) -> Vec<usize> {
     let mut lengths = Vec::new();
-    while !data.is_empty() {
-        let mut search = Search::new(data);
+    let mut search = Search::new(data);
+    let mut from = 0;
+    while from < data.len() {
         let mut is_harmless = |len: &usize| {
-            let frame = Request::segment_data(&data[..*len]).frame();
-            frame.first_chunk().is_some_and(|head| search.harm(*head, *len).is_none())
+            let frame = Request::segment_data(&data[from..from + *len]).frame();
+            frame.first_chunk().is_some_and(|head| search.harm(*head, from, *len).is_none())
         };
-        let most = data.len().min(ROM_MAX_PAYLOAD);
+        let most = (data.len() - from).min(ROM_MAX_PAYLOAD);
         let len = candidates(most).find(&mut is_harmless).unwrap_or_else(|| {
             *harm = Some(RomCommand::FlashWrite.id());
             most
         });
         lengths.push(len);
-        data = &data[len..];
+        from += len;
     }
     lengths
 }

@@ -5,10 +5,11 @@
 //! 1.3). What is sent to it is therefore chosen so that no single byte that is changed, lost, doubled or slips in makes it do
 //! that: data are cut into frames accordingly, and what cannot be helped is told.
 
-use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use bl702_protocol::command::RomCommand;
 use bl702_protocol::frame::{ROM_MAX_PAYLOAD, RequestHeader};
+use rustc_hash::FxHashMap;
 
 /// The highest rate at which the ROM, when it is idle, looks at its bytes one by one, so that what it finds can be foretold
 /// (ROM reference 1.10).
@@ -33,7 +34,7 @@ const SPEEDS: [usize; 8] = [20, 80, 100, 120, 145, 180, 220, 280];
 /// A command that the ROM would find, and that does harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Harm {
-    /// The byte behind its last one, counted from the beginning of the payload: a frame that ends before does no harm.
+    /// The byte behind its last one, counted from the beginning of the data: a frame that ends before does no harm.
     end: usize,
     /// The command.
     pub(super) id: u8,
@@ -61,7 +62,7 @@ impl Selected {
 /// Where the ROM stands when it looks at its UART, between two frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Stand {
-    /// The next byte, from the beginning of the payload.
+    /// The next byte, from the beginning of the head or of the data.
     at: usize,
     selected: Selected,
     /// How much of an earlier payload counts as stored already.
@@ -76,6 +77,11 @@ impl Stand {
         Stand { at, selected: Selected::Harmless, fill: 0, late: 0 }
     }
 
+    /// Whether it is such a stand.
+    fn is_idle(self) -> bool {
+        self == Stand::idle(self.at)
+    }
+
     /// Free again at a time, counted from the beginning.
     fn free_at(time: usize, at: usize, selected: Selected, fill: usize) -> Stand {
         let late = time.saturating_sub(at * BYTE);
@@ -84,11 +90,24 @@ impl Stand {
     }
 }
 
-/// One payload, or more data than fit into one, searched for harm.
+/// Data of which frames are to be made, searched for harm.
 pub(super) struct Search<'d> {
-    payload: &'d [u8],
+    data: &'d [u8],
+    /// For each byte of the data, the first from it on that is an id.
+    ids: Vec<usize>,
     /// What comes of a stand, by speed.
-    known: HashMap<(usize, Stand), Option<Harm>>,
+    known: FxHashMap<(usize, Stand), Outcome>,
+    /// How a head may be damaged; first what did harm to the last frame that was harmed: most likely that does it again.
+    damages: Vec<Damage>,
+}
+
+/// What comes of a stand.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// This is the first harm.
+    Harm(Harm),
+    /// None that ends before this byte of the data.
+    NoneBefore(usize),
 }
 
 /// What a part of a poll came to.
@@ -100,69 +119,111 @@ enum Next {
 }
 
 impl<'d> Search<'d> {
-    /// A search of these data, of which frames of at most 4092 are to be made.
-    pub(super) fn new(payload: &'d [u8]) -> Search<'d> {
-        Search { payload: &payload[..payload.len().min(ROM_MAX_PAYLOAD)], known: HashMap::new() }
+    /// A search of these data.
+    pub(super) fn new(data: &'d [u8]) -> Search<'d> {
+        let mut ids = vec![data.len(); data.len()];
+        let mut next = data.len();
+        for (at, byte) in data.iter().enumerate().rev() {
+            if command(*byte).is_some() {
+                next = at;
+            }
+            ids[at] = next;
+        }
+        Search { data, ids, known: FxHashMap::default(), damages: Damage::all() }
     }
 
-    /// The harm that a frame with the first `len` bytes of the data does if one byte of its head is damaged.
-    pub(super) fn harm(&mut self, head: [u8; 4], len: usize) -> Option<Harm> {
-        damaged(head).into_iter().find_map(|head| self.harm_of(&head, len))
+    /// The harm that a frame with `len` bytes of the data from `from` on does if one byte of its head is damaged.
+    pub(super) fn harm(&mut self, head: [u8; 4], from: usize, len: usize) -> Option<Harm> {
+        for number in 0..self.damages.len() {
+            let Some(head) = self.damages[number].head(head) else { continue };
+            if let Some(harm) = self.harm_of(head.bytes(), from, len) {
+                self.damages.swap(0, number);
+                return Some(harm);
+            }
+        }
+        None
     }
 
-    fn harm_of(&mut self, head: &[u8], len: usize) -> Option<Harm> {
-        SPEEDS.into_iter().find_map(|speed| self.harm_at(speed, head, len))
+    fn harm_of(&mut self, head: &[u8], from: usize, len: usize) -> Option<Harm> {
+        (0..SPEEDS.len()).find_map(|speed| self.harm_at(speed, head, from, len))
     }
 
-    fn harm_at(&mut self, speed: usize, head: &[u8], len: usize) -> Option<Harm> {
-        // What follows the head is counted from the payload on, so that all heads share what is known of it.
-        let data = Bytes { head, payload: &self.payload[..len.min(self.payload.len())] };
+    /// The same at one of the [`SPEEDS`].
+    fn harm_at(&mut self, speed: usize, head: &[u8], from: usize, len: usize) -> Option<Harm> {
+        // What follows the head is counted from the beginning of the data, so that all heads of all frames share what is
+        // known of it.
+        let end = (from + len).min(self.data.len());
+        let frame = Bytes { head, data: &self.data[from..end], ids: &self.ids[from..end], ids_from: from };
         let mut stand = Stand::idle(0);
         while stand.at < head.len() {
-            match data.poll(stand, speed) {
+            match frame.poll(stand, SPEEDS[speed]) {
                 Next::Stand(next) => stand = next,
-                Next::Harm(harm) => return Some(harm),
+                Next::Harm(harm) => return Some(Harm { end: from + harm.end, ..harm }),
                 Next::Waits => return None,
             }
         }
-        let at = stand.at - head.len();
-        self.first_harm(speed, Stand { at, ..stand }).filter(|harm| harm.end <= len)
+        let at = from + stand.at - head.len();
+        self.first_harm(speed, Stand { at, ..stand }, end).filter(|harm| harm.end <= end)
     }
 
-    /// The first harm that comes from here on.
-    fn first_harm(&mut self, speed: usize, mut stand: Stand) -> Option<Harm> {
-        let data = Bytes { head: &[], payload: self.payload };
+    /// The first harm that comes from here on, if it ends before `end`, and perhaps if it does not.
+    fn first_harm(&mut self, speed: usize, mut stand: Stand, end: usize) -> Option<Harm> {
+        let data = Bytes { head: &[], data: self.data, ids: &self.ids, ids_from: 0 };
         let mut passed = Vec::new();
-        let harm = loop {
-            if let Some(known) = self.known.get(&(speed, stand)) {
-                break *known;
+        let outcome = loop {
+            if stand.is_idle() {
+                // Whatever it passes over, it comes to the same id.
+                stand.at = self.ids.get(stand.at).copied().unwrap_or(self.data.len());
+            }
+            if stand.at >= end {
+                break Outcome::NoneBefore(stand.at);
+            }
+            match self.known.get(&(speed, stand)) {
+                Some(Outcome::NoneBefore(at)) if *at < end => {}
+                Some(known) => break *known,
+                None => {}
             }
             passed.push(stand);
-            match data.poll(stand, speed) {
+            match data.poll(stand, SPEEDS[speed]) {
                 Next::Stand(next) => stand = next,
-                Next::Harm(harm) => break Some(harm),
-                Next::Waits => break None,
+                Next::Harm(harm) => break Outcome::Harm(harm),
+                Next::Waits => break Outcome::NoneBefore(usize::MAX),
             }
         };
-        self.known.extend(passed.into_iter().map(|stand| ((speed, stand), harm)));
-        harm
+        self.known.extend(passed.into_iter().map(|stand| ((speed, stand), outcome)));
+        match outcome {
+            Outcome::Harm(harm) => Some(harm),
+            Outcome::NoneBefore(_) => None,
+        }
     }
 }
 
 /// Bytes as they arrive.
 struct Bytes<'d> {
     head: &'d [u8],
-    payload: &'d [u8],
+    data: &'d [u8],
+    /// Where the ids in these data are, as in [`Search::ids`], and of which byte the first tells.
+    ids: &'d [usize],
+    ids_from: usize,
 }
 
 impl Bytes<'_> {
     fn len(&self) -> usize {
-        self.head.len() + self.payload.len()
+        self.head.len() + self.data.len()
     }
 
     fn get(&self, at: usize) -> Option<u8> {
-        let in_payload = || self.payload.get(at - self.head.len());
-        self.head.get(at).or_else(in_payload).copied()
+        let in_data = || self.data.get(at - self.head.len());
+        self.head.get(at).or_else(in_data).copied()
+    }
+
+    /// The first id from here on.
+    fn next_id(&self, at: usize) -> Option<usize> {
+        let in_head = (at..self.head.len()).find(|at| command(self.head[*at]).is_some());
+        in_head.or_else(|| {
+            let id = self.ids.get(at.saturating_sub(self.head.len()))? - self.ids_from + self.head.len();
+            Some(id).filter(|id| *id < self.len())
+        })
     }
 
     fn word(&self, at: usize) -> Option<u32> {
@@ -174,8 +235,7 @@ impl Bytes<'_> {
         let Stand { mut at, mut selected, mut fill, mut late } = stand;
         if late < BYTE {
             // Byte by byte: the next id, if there is one.
-            let ids = (at..self.len()).find(|at| self.get(*at).and_then(command).is_some());
-            let Some(id) = ids else { return Next::Waits };
+            let Some(id) = self.next_id(at) else { return Next::Waits };
             (at, late) = (id, BYTE);
         }
         let takes = |time: usize| time * speed / 100;
@@ -285,33 +345,88 @@ fn span_of(known: Option<RomCommand>, length: usize) -> usize {
 
 /// The command of an id that the ROM accepts.
 fn command(id: u8) -> Option<RomCommand> {
-    RomCommand::from_id(id).filter(|command| command.is_enabled())
+    // It is asked of every byte, and often.
+    static COMMANDS: LazyLock<[Option<RomCommand>; 256]> = LazyLock::new(|| {
+        let accepted = |id| RomCommand::from_id(id).filter(|command| command.is_enabled());
+        std::array::from_fn(|id| u8::try_from(id).ok().and_then(accepted))
+    });
+    COMMANDS[usize::from(id)]
 }
 
-/// A head with each bit of it flipped, with each byte of it lost or doubled, and with each id slipped in before each byte.
-/// A byte more or less in the payload is among them: it makes the frame too short, or its last byte the first of the next.
-fn damaged(head: [u8; 4]) -> Vec<Vec<u8>> {
-    let mut heads = Vec::new();
-    for at in 0..head.len() {
-        for bit in 0..8 {
-            let mut flipped = head.to_vec();
-            flipped[at] ^= 1 << bit;
-            // That cannot be helped, whatever is in the header; it is found out behind it (`Upload::send`).
-            if [head[0], flipped[0]] != [RomCommand::LoadBootHeader.id(), RomCommand::FlashWrite.id()] {
-                heads.push(flipped);
-            }
-        }
-        let mut lost = head.to_vec();
-        lost.remove(at);
-        heads.push(lost);
+/// What may happen to one byte of a head. A byte more or less in the payload is among them: it makes the frame too short, or
+/// its last byte the first of the next.
+#[derive(Clone, Copy, Debug)]
+struct Damage {
+    at: usize,
+    kind: DamageKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum DamageKind {
+    /// One of its bits is flipped.
+    Flipped(u8),
+    Lost,
+    Doubled,
+    /// Another byte slips in before it.
+    Before(u8),
+}
+
+impl Damage {
+    /// Each bit flipped, each byte lost or doubled, and each id and 0 slipped in.
+    fn all() -> Vec<Damage> {
         let ids = (0..=u8::MAX).filter(|id| command(*id).is_some());
-        for byte in ids.chain([0, head[at]]) {
-            let mut longer = head.to_vec();
-            longer.insert(at, byte);
-            heads.push(longer);
-        }
+        let kinds: Vec<DamageKind> = (0..8)
+            .map(DamageKind::Flipped)
+            .chain([DamageKind::Lost, DamageKind::Doubled])
+            .chain(ids.chain([0]).map(DamageKind::Before))
+            .collect();
+        (0..RequestHeader::LEN).flat_map(|at| kinds.iter().map(move |&kind| Damage { at, kind })).collect()
     }
-    heads
+
+    /// What it makes of a head; none where that cannot be helped.
+    fn head(self, head: [u8; 4]) -> Option<Head> {
+        let at = self.at;
+        let mut bytes = [0; 5];
+        bytes[..4].copy_from_slice(&head);
+        let mut slip_in = |byte| {
+            bytes.copy_within(at..4, at + 1);
+            bytes[at] = byte;
+        };
+        let len = match self.kind {
+            DamageKind::Before(byte) => {
+                slip_in(byte);
+                5
+            }
+            DamageKind::Doubled => {
+                slip_in(head[at]);
+                5
+            }
+            DamageKind::Lost => {
+                bytes.copy_within(at + 1.., at);
+                3
+            }
+            DamageKind::Flipped(bit) => {
+                bytes[at] ^= 1 << bit;
+                4
+            }
+        };
+        // Whatever is in the header, that may happen to its id; it is found out behind it (`Upload::send`).
+        let is_write = [head[0], bytes[0]] == [RomCommand::LoadBootHeader.id(), RomCommand::FlashWrite.id()];
+        let is_helped = !(is_write && matches!(self.kind, DamageKind::Flipped(_)));
+        is_helped.then_some(Head { bytes, len })
+    }
+}
+
+/// A damaged head.
+struct Head {
+    bytes: [u8; 5],
+    len: usize,
+}
+
+impl Head {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 #[cfg(test)]
@@ -326,7 +441,7 @@ mod tests {
     }
 
     fn harm(payload: &[u8], len: usize) -> Option<u8> {
-        Search::new(payload).harm(head(len), len).map(|harm| harm.id)
+        Search::new(payload).harm(head(len), 0, len).map(|harm| harm.id)
     }
 
     #[test]
@@ -338,7 +453,7 @@ mod tests {
     }
 
     fn harm_without_id(payload: &[u8]) -> Option<u8> {
-        Search::new(payload).harm_of(&head(payload.len())[1..], payload.len()).map(|harm| harm.id)
+        Search::new(payload).harm_of(&head(payload.len())[1..], 0, payload.len()).map(|harm| harm.id)
     }
 
     #[test]
@@ -363,5 +478,29 @@ mod tests {
         // 31h with a length that is refused, then an unknown id with one that is not.
         let again = [0x31, 0, 0, 0xFF, 0xEE, 0, 5, 0, 1, 2, 3, 4, 5];
         assert_eq!(harm_without_id(&again), Some(0x31));
+    }
+
+    /// What is remembered of other frames, and of what follows a frame, changes nothing.
+    #[test]
+    fn a_frame_by_itself_does_the_same_harm_as_one_of_many() {
+        let mut chance = 0x0702_0002_u32;
+        let mut next = |below: usize| {
+            chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (chance >> 8) as usize % below
+        };
+        // Half of the bytes are ids or short lengths, so that much is found.
+        const OFTEN: [u8; 12] = [0, 4, 5, 8, 16, 0x10, 0x18, 0x20, 0x30, 0x31, 0x40, 0x50];
+        let data: Vec<u8> =
+            (0..3000).map(|_| if next(2) == 0 { OFTEN[next(12)] } else { next(256) as u8 }).collect();
+        let mut search = Search::new(&data);
+        let mut harmed = 0;
+        for _ in 0..400 {
+            let from = next(data.len() - 1);
+            let len = 1 + next((data.len() - from).min(120));
+            let alone = Search::new(&data[from..from + len]).harm(head(len), 0, len).is_some();
+            assert_eq!(search.harm(head(len), from, len).is_some(), alone, "{len} bytes from {from}");
+            harmed += usize::from(alone);
+        }
+        assert!((40..360).contains(&harmed), "{harmed} of 400 do harm");
     }
 }
