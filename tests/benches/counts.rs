@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
+use bl702_flasher::connect::ConnectOptions;
 use bl702_harness::images;
 use bl702_harness::measure::session::Setting;
 use serde::{Deserialize, Serialize};
@@ -27,7 +29,9 @@ const NOTABLE: f64 = 1.02;
 /// So many functions are listed.
 const FUNCTIONS: usize = 6;
 
-const SESSIONS: [&str; 2] = ["write-16k", "backup-1m"];
+/// The last is the first one with a RAM loader that was not uploaded before: above all the search for upload frames that the
+/// boot ROM cannot misread.
+const SESSIONS: [&str; 3] = ["write-16k", "backup-1m", "new-loader"];
 
 /// `counts.toml`.
 #[derive(Debug, Deserialize, Serialize)]
@@ -114,7 +118,7 @@ fn count(name: &str, times: u32, folder: &Path) -> Counted {
 }
 
 /// The functions that took most of a run with three sessions, by their own instructions. What is done once for all sessions
-/// is in these shares: above all the search for upload frames that the boot ROM cannot misread.
+/// is in these shares.
 fn list_functions(profile: &Path) {
     let Ok(output) = Command::new("callgrind_annotate").arg(profile).output() else { return };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -132,11 +136,16 @@ fn list_functions(profile: &Path) {
 
 /// Carries out sessions; whether all went right.
 fn carry_out(name: &str, times: u32) -> bool {
-    let setting = Setting::new();
+    let mut setting = Setting::new();
     let new = images::other(16 * 1024, 1);
-    let one = || match name {
+    let mut one = || match name {
         "write-16k" => setting.write(&new).right,
         "backup-1m" => setting.backup().right,
+        "new-loader" => {
+            let loader = Some(Arc::new(images::long_loader()));
+            setting.options = Arc::new(ConnectOptions { loader, ..ConnectOptions::clone(&setting.options) });
+            setting.write(&new).right
+        }
         other => unreachable!("no session is called {other}"),
     };
     (0..times).all(|_| one())

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bl702_flasher::loader::LoaderImage;
 use bl702_protocol::crc::crc32;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// A file of `fixtures/images`.
 pub fn fixture(name: &str) -> PathBuf {
@@ -16,8 +18,8 @@ pub fn made_up_loader() -> PathBuf {
     fixture("made-up-ram-loader.bin")
 }
 
-/// The made-up RAM loader, its body repeated up to the length of the vendor's (`reference/loader-protocol.md` section 1), so
-/// that its upload takes as long.
+/// The made-up RAM loader with noise for a body as long as the vendor's (`reference/loader-protocol.md` section 1), so that
+/// its upload takes as long: noise has to be cut into about as many frames as the vendor's code.
 ///
 /// # Panics
 /// If the fixture is not an image with one segment.
@@ -27,7 +29,8 @@ pub fn long_loader() -> LoaderImage {
     const SEGMENT: usize = 0xb0;
     const BODY: usize = 0xc0;
     let mut image = fs::read(made_up_loader()).expect("cannot read the made-up RAM loader");
-    let body: Vec<u8> = image[BODY..].iter().copied().cycle().take(LOADER_BODY_BYTES).collect();
+    let mut body = vec![0; LOADER_BODY_BYTES];
+    ChaCha8Rng::seed_from_u64(702).fill_bytes(&mut body);
     image.truncate(BODY);
     image[SEGMENT + 4..SEGMENT + 8].copy_from_slice(&(LOADER_BODY_BYTES as u32).to_le_bytes());
     image[SEGMENT + 8..SEGMENT + 12].copy_from_slice(&crc32(&body).to_le_bytes());
