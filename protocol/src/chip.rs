@@ -39,11 +39,11 @@ pub struct Chip {
     pub rom_ids: &'static [u8],
     /// Ids that its RAM loader accepts.
     pub loader_ids: &'static [u8],
-    /// Flash parts for which the vendor's host tools have a profile, in the order of their ids.
+    /// Flash parts for which the vendor's host tools have a profile: those that its relative has too, and its own.
     ///
     /// That a part is in here does not mean that the RAM loader knows it; its reply to 36h says that itself
     /// ([`LOADER_FLAG_IDENTIFIED`](crate::jedec::LOADER_FLAG_IDENTIFIED)).
-    pub flash_parts: &'static [Part],
+    pub flash_parts: [&'static [Part]; 2],
     /// Milliseconds of 55h that make a handshake.
     pub sync_ms: u64,
     /// How an image is started.
@@ -72,7 +72,7 @@ pub static BL702: Chip = Chip {
         0x10, 0x21, 0x30, 0x31, 0x32, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x40, 0x41, 0x42,
         0x50, 0x51, 0x60, 0x61, 0x71,
     ],
-    flash_parts: flash_parts::OF_BL702,
+    flash_parts: [flash_parts::OF_BOTH, flash_parts::OF_BL702],
     sync_ms: 3,
     start: StartMethod::HbnWords,
     crystals: &["none", "32 MHz crystal", "RC 32 MHz"],
@@ -102,7 +102,7 @@ pub static BL602: Chip = Chip {
         0x10, 0x21, 0x30, 0x31, 0x32, 0x33, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x3F, 0x40,
         0x41, 0x42, 0x50, 0x51, 0x60, 0x61, 0x71,
     ],
-    flash_parts: flash_parts::OF_BL602,
+    flash_parts: [flash_parts::OF_BOTH, flash_parts::OF_BL602],
     sync_ms: 6,
     start: StartMethod::RunCommand,
     crystals: &[
@@ -153,7 +153,7 @@ impl Chip {
 
     /// The flash part with this id.
     pub fn flash_part(&self, id: JedecId) -> Option<&'static Part> {
-        self.flash_parts.iter().find(|part| part.id == id)
+        self.flash_parts.into_iter().flatten().find(|part| part.id == id)
     }
 }
 
@@ -185,7 +185,12 @@ mod tests {
     #[test]
     fn flash_parts_are_sorted_and_have_sizes() {
         for chip in CHIPS {
-            let parts = chip.flash_parts;
+            let [shared, own] = chip.flash_parts;
+            for parts in [shared, own] {
+                assert!(parts.windows(2).all(|pair| pair[0].id.0 < pair[1].id.0), "{}", chip.name);
+            }
+            let mut parts = chip.flash_parts.concat();
+            parts.sort_unstable_by_key(|part| part.id.0);
             assert!(parts.windows(2).all(|pair| pair[0].id.0 < pair[1].id.0), "{}", chip.name);
             assert!(parts.iter().all(|part| part.size_bytes >= 512 * 1024), "{}", chip.name);
         }
