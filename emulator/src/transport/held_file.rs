@@ -8,8 +8,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, RenameFlags};
+use rustix::fs::RenameFlags;
 
+use super::locked::Locked;
 use crate::flash::Flash;
 use crate::otp::{EFUSE_BYTES, Otp};
 
@@ -58,7 +59,7 @@ pub enum HeldFileError {
 #[derive(Debug)]
 pub struct HeldFile {
     path: PathBuf,
-    file: File,
+    file: Locked,
 }
 
 impl HeldFile {
@@ -85,18 +86,15 @@ impl HeldFile {
         if !found.is_file() {
             return Err(HeldFileError::NotAFile { path: path.to_owned() });
         }
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(HeldFileError::InUse { path: path.to_owned() }),
-            Err(errno) => return Err(io_error("locking")(errno.into())),
-        }
+        let file = Locked::take(file).map_err(io_error("locking"))?;
+        let file = file.ok_or_else(|| HeldFileError::InUse { path: path.to_owned() })?;
         let expected_bytes = initial().len() as u64;
         if found.len() != expected_bytes {
             let (path, actual_bytes) = (path.to_owned(), found.len());
             return Err(HeldFileError::Size { path, memory, actual_bytes, expected_bytes });
         }
         let mut contents = Vec::with_capacity(expected_bytes as usize);
-        (&file).read_to_end(&mut contents).map_err(io_error("reading"))?;
+        (&*file).read_to_end(&mut contents).map_err(io_error("reading"))?;
         Ok((HeldFile { path: path.to_owned(), file }, contents))
     }
 
@@ -112,15 +110,6 @@ impl HeldFile {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-}
-
-impl Drop for HeldFile {
-    /// Closing alone would not do: a process that another thread starts at this moment has the open file too until it
-    /// runs its program.
-    fn drop(&mut self) {
-        // The file is closed next, whether it could be unlocked or not.
-        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 }
 

@@ -29,6 +29,7 @@ pub mod held_file;
 mod host;
 mod journal;
 pub mod link;
+mod locked;
 pub mod memory;
 pub mod modem;
 mod network;

@@ -1,20 +1,19 @@
 //! Writing a recording while a module runs: to a file, and to those who follow it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use bl702_protocol::trace::{
     BytesRecord, Direction, EventRecord, LineLevels, LinesRecord, Record, parse_line, to_line,
 };
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use crate::Nanos;
 use crate::event::TimedEvent;
 use crate::line::Burst;
 use crate::module::Module;
+use crate::transport::locked::Locked;
 use crate::transport::wiring::ModemLines;
 
 mod describe;
@@ -60,7 +59,7 @@ pub type Follower = mpsc::Sender<Vec<u8>>;
 /// A recording under way; by default one that nobody wants.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    file: Option<(PathBuf, File)>,
+    file: Option<(PathBuf, Locked)>,
     followers: Vec<Follower>,
     /// Lines that were not handed out yet.
     pending: Vec<u8>,
@@ -77,25 +76,22 @@ impl Recorder {
     /// The same for a recording that is not made at the chip: `tool` tells where.
     pub fn create_as(path: &Path, profile: &str, tool: &str) -> Result<Recorder, RecordError> {
         let io_error = |doing| move |source| RecordError::Io { path: path.to_owned(), doing, source };
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)
             .map_err(io_error("creating"))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(RecordError::InUse { path: path.to_owned() }),
-            Err(errno) => return Err(io_error("locking")(errno.into())),
-        }
+        let file = Locked::take(file).map_err(io_error("locking"))?;
+        let file = file.ok_or_else(|| RecordError::InUse { path: path.to_owned() })?;
         let mut first = String::new();
         // What is not text is not a recording either: an error leaves `first` without a header.
-        let length = BufReader::new(&file).read_line(&mut first).unwrap_or(1);
+        let length = BufReader::new(&*file).read_line(&mut first).unwrap_or(1);
         if length > 0 && !matches!(parse_line(first.trim_end()), Ok(Record::Header(_))) {
             return Err(RecordError::NotARecording { path: path.to_owned() });
         }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(io_error("emptying"))?;
+        file.set_len(0).and_then(|()| (&*file).rewind()).map_err(io_error("emptying"))?;
         let file = Some((path.to_owned(), file));
         let mut recorder = Recorder { file, followers: Vec::new(), pending: Vec::new(), run: None };
         recorder.push(&Record::header(profile, tool));
@@ -171,8 +167,8 @@ impl Recorder {
         }
         let lines = std::mem::take(&mut self.pending);
         self.followers.retain(|follower| follower.try_send(lines.clone()).is_ok());
-        if let Some((path, file)) = &mut self.file {
-            file.write_all(&lines).map_err(|source| RecordError::Io {
+        if let Some((path, file)) = &self.file {
+            (&**file).write_all(&lines).map_err(|source| RecordError::Io {
                 path: path.clone(),
                 doing: "writing",
                 source,
@@ -205,11 +201,6 @@ impl Drop for Recorder {
         self.end_run();
         // An error here has nobody left to hear it; each earlier one ended the run.
         let _ = self.flush();
-        if let Some((_, file)) = &self.file {
-            // Closing alone would not do: a process that another thread starts at this moment has the open file too
-            // until it runs its program.
-            let _ = rustix::fs::flock(file, FlockOperation::Unlock);
-        }
     }
 }
 
