@@ -215,8 +215,9 @@ impl HostSide {
             Change::None => HostChange::None,
             Change::First if self.network.is_some() => HostChange::Outsider,
             // A port starts empty, also for a client that comes before the last one's close was seen.
+            // A lock is another matter: the last one's went with its close, and this client may have taken its own by now.
             Change::First => {
-                self.pty.forget_client()?;
+                self.pty.flush_unread()?;
                 HostChange::Opened
             }
             Change::Last => {

@@ -192,8 +192,13 @@ impl Pty {
 
     /// What a serial driver does when the last client has closed the port: unread bytes and an exclusive lock are gone.
     pub fn forget_client(&self) -> Result<(), PtyError> {
-        rustix::termios::tcflush(&self.slave, QueueSelector::IFlush).map_err(at(&self.path, "flushing"))?;
+        self.flush_unread()?;
         rustix::termios::ioctl_tiocnxcl(&self.slave).map_err(at(&self.path, "taking off TIOCEXCL"))
+    }
+
+    /// Throws away what no client has read.
+    pub fn flush_unread(&self) -> Result<(), PtyError> {
+        rustix::termios::tcflush(&self.slave, QueueSelector::IFlush).map_err(at(&self.path, "flushing"))
     }
 
     /// Whether a driver would release the modem lines at the last close (HUPCL).
