@@ -104,9 +104,14 @@ impl Emulator {
         Client::open(Path::new(&self.first_line), baud_bps)
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Sends a signal and waits for the end.
     pub(crate) fn end(&mut self, signal: Signal) -> ExitStatus {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.signal(signal);
         self.child.wait().unwrap()
     }
 }

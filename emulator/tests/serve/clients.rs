@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rstest::rstest;
+use rustix::process::Signal;
 
 use super::bench::{Client, Emulator, SILENCE_MS, hex, vector};
 
@@ -81,6 +82,18 @@ fn an_exclusive_lock_goes_with_its_client() {
     // The emulator has handled the close by the time it answers.
     assert_eq!(second.ask(&request, reply.len()), reply);
     assert!(!second.is_exclusive());
+}
+
+#[test]
+fn an_exclusive_lock_stays_though_the_emulator_hears_late_of_the_open() {
+    let emulator = Emulator::run(&["--profile", "vectors-rom"]);
+    emulator.signal(Signal::STOP);
+    let client = emulator.open(500_000);
+    client.set_exclusive();
+    emulator.signal(Signal::CONT);
+    // It has heard of the open by the time it answers.
+    client.shake_hands(500_000);
+    assert!(client.is_exclusive());
 }
 
 #[test]
